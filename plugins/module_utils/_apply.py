@@ -1,0 +1,163 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""The work on one number: read what it holds, decide, publish, and read back until it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import typing as t
+
+from ._errors import Interrupted, KeyConflict, NotVerified, WabaError
+from ._http import Job
+from ._reconcile import CHANGING, VALID, Desired, Outcome, PublishedKey, decide, is_met
+
+if t.TYPE_CHECKING:
+    from ._providers import Provider
+
+_FIRST_LOOK_AGAIN = 0.25
+_MAX_LOOK_AGAIN = 5.0
+
+
+@dataclasses.dataclass
+class Applied:
+    """What came of one number. C(before) is None where it could not be read; C(after) is what is known to hold now.
+
+    C(changed) is true as well where a key was sent and it is not known whether it was taken.
+    """
+
+    outcome: Outcome
+    before: PublishedKey | None = None
+    after: PublishedKey | None = None
+    changed: bool = False
+    attempts: int = 0
+    error: WabaError | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The number that is worked on, the API that it is reached through, and the time and tally of this work."""
+
+    provider: Provider
+    phone_number_id: str
+    job: Job
+
+    def read(self) -> PublishedKey:
+        """Return what the API says the number holds. Raises WabaError."""
+        return self.provider.read(self.phone_number_id, self.job)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How publishing is done: C(verify_timeout) is the time in seconds until GET must show the key."""
+
+    verify_timeout: float
+    check_mode: bool
+    retries: int
+    sleep: t.Callable[[float], None] = time.sleep
+
+
+def read_key(target: Target) -> Applied:
+    """Read one number. Never raises: an error is in the result."""
+    done = Applied("failed")
+    with _recorded(done):
+        target.provider.check_number(target.phone_number_id)
+        done.before = done.after = target.read()
+        done.outcome = "read"
+    return done
+
+
+def apply_key(target: Target, desired: Desired, rules: Rules) -> Applied:
+    """Bring one number to the desired key. Never raises: an error is in the result, with a true account of what was done.
+
+    The order follows from the API: what it says is the truth, so GET comes first; a POST replaces at once and cannot be
+    undone; and GET may show the old key for a while.
+    """
+    done = Applied("failed")
+    with _recorded(done):
+        target.provider.check_number(target.phone_number_id)
+        done.before = done.after = target.read()
+        outcome = decide(desired, done.before)
+        if outcome == "refused":
+            raise _conflict(done.before)
+        if outcome in CHANGING and rules.check_mode:
+            done.changed, done.after = True, PublishedKey(desired.pem, desired.fingerprint, VALID)
+        elif outcome in CHANGING:
+            _publish(target, desired, rules, done)
+            _verify(target, desired, rules, done)
+        done.outcome = outcome
+    return done
+
+
+@contextlib.contextmanager
+def _recorded(done: Applied) -> t.Iterator[None]:
+    """Put the error that ends the work on a number into its result."""
+    try:
+        yield
+    except KeyConflict as error:
+        done.outcome, done.error = "refused", error
+    except WabaError as error:
+        done.error = error
+    except Exception as error:
+        # One number's surprise must not take the results of the others with it. Its text is left out: it may hold anything.
+        done.error = Interrupted(f"An unexpected {type(error).__name__} stopped the work.", "This is a defect: please report it.")
+
+
+def _conflict(before: PublishedKey) -> KeyConflict:
+    return KeyConflict(
+        f"The number holds the key {before.fingerprint}, which is not among those that may be replaced.",
+        "Add its fingerprint to expected_fingerprints, if it really is to be replaced.",
+    )
+
+
+def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:
+    """Send the key; after an error that may hide a success, read back first and send again only if it is not there."""
+    for attempt in range(rules.retries + 1):
+        done.attempts += 1
+        try:
+            target.provider.write(target.phone_number_id, desired.pem, target.job)
+            done.changed = True
+            return
+        except WabaError as error:
+            if not error.outcome_unknown:
+                raise
+            done.changed, done.after = True, None  # so it stands if reading back fails too
+            if attempt < rules.retries:
+                target.provider.pause(error, attempt, target.job)
+            done.after = target.read()
+            # Signing again a key that was fine (force) leaves no trace to read back, so it counts as not done.
+            done.changed = done.after != done.before
+            if done.changed and is_met(desired, done.after):
+                return
+            if attempt == rules.retries:
+                raise
+        if decide(desired, done.after) == "refused":  # somebody set another key meanwhile
+            raise _conflict(done.after)
+        target.job.tally.retries += 1
+
+
+def _verify(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:
+    """Read until GET shows the key and no stale signature, at growing intervals, within verify_timeout seconds."""
+    waited, pause = 0.0, _FIRST_LOOK_AGAIN
+    while True:
+        done.after = target.read()
+        if is_met(desired, done.after):
+            return
+        if waited >= rules.verify_timeout or pause >= target.job.deadline.remaining():
+            raise _not_verified(done.after, waited)
+        rules.sleep(pause)
+        waited += pause
+        pause = min(pause * 2, _MAX_LOOK_AGAIN, max(rules.verify_timeout - waited, 0.01))
+
+
+def _not_verified(now: PublishedKey, waited: float) -> NotVerified:
+    state = f"{now.fingerprint} with status {now.status}" if now.fingerprint else "no key"
+    return NotVerified(
+        f"The API accepted the key, but after {waited:.0f} s it still shows {state}.",
+        "Run again; if it persists, the number may have to be registered or the API is delayed (raise verify_timeout).",
+    )

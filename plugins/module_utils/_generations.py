@@ -1,0 +1,228 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""The generations of a key pair and their transitions. Pure: times come in, new states go out."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from ._errors import KeyringError
+
+SCHEMA = 1
+STATES = ("pending", "current", "retired", "revoked")
+MINIMUM_RETENTION = timedelta(days=7)  # clients cache the public key for a week by default
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclasses.dataclass(frozen=True)
+class Generation:
+    """One key pair. C(id) is the name of its files; times are UTC text, or None where it has not happened.
+
+    C(last_seen_at) is when a number was last known to hold it: retention counts from there.
+    """
+
+    id: str
+    fingerprint: str
+    state: str
+    origin: str
+    created_at: str
+    published_at: str | None = None
+    promoted_at: str | None = None
+    retired_at: str | None = None
+    revoked_at: str | None = None
+    last_seen_at: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ring:
+    """All generations of one named key, oldest first. C(accepted) is for numbers that cannot be read back."""
+
+    generations: tuple[Generation, ...] = ()
+    accepted: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def current(self) -> Generation | None:
+        return next((g for g in self.generations if g.state == "current"), None)
+
+    @property
+    def pending(self) -> Generation | None:
+        return next((g for g in self.generations if g.state == "pending"), None)
+
+    def find(self, fingerprint: str) -> Generation | None:
+        return next((g for g in self.generations if g.fingerprint == fingerprint), None)
+
+    def add(self, generation: Generation) -> Ring:
+        return dataclasses.replace(self, generations=(*self.generations, generation))
+
+    def put(self, *changed: Generation) -> Ring:
+        """Return the ring with these generations in the place of those with the same id."""
+        new = {g.id: g for g in changed}
+        return dataclasses.replace(self, generations=tuple(new.get(g.id, g) for g in self.generations))
+
+    def without(self, gone: t.Iterable[Generation]) -> Ring:
+        ids = {g.id for g in gone}
+        return dataclasses.replace(self, generations=tuple(g for g in self.generations if g.id not in ids))
+
+
+def time_text(moment: datetime) -> str:
+    """Return a moment as UTC text, to the second."""
+    return moment.astimezone(timezone.utc).strftime(_TIME)
+
+
+def parse_time(text: str) -> datetime:
+    """Return the moment of a text of time_text. Raises ValueError."""
+    return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
+
+
+def _retire(generation: Generation | None, now: str) -> list[Generation]:
+    if generation is None:
+        return []
+    return [dataclasses.replace(generation, state="retired", retired_at=now, last_seen_at=now)]
+
+
+def _make_current(ring: Ring, generation: Generation, now: str) -> Ring:
+    """Return the ring with a generation as current and the former current retired; the due clock starts now."""
+    new = dataclasses.replace(
+        generation, state="current", published_at=generation.published_at or now, promoted_at=now, retired_at=None
+    )
+    former = ring.current
+    return ring.put(new, *_retire(former if former and former.id != new.id else None, now))
+
+
+def promote(ring: Ring, fingerprint: str, now: str) -> Ring:
+    """Make the pending generation current. Already so: unchanged. Raises KeyringError for any other generation."""
+    if ring.current and ring.current.fingerprint == fingerprint:
+        return ring
+    if ring.pending is None or ring.pending.fingerprint != fingerprint:
+        pending = ring.pending.fingerprint if ring.pending else "none"
+        raise KeyringError(
+            f"{fingerprint} cannot be promoted: it is not the pending generation (pending: {pending}).",
+            "Another run may have gone on meanwhile: run the rotation again.",
+        )
+    return _make_current(ring, ring.pending, now)
+
+
+def roll_back(ring: Ring, fingerprint: str, now: str) -> Ring:
+    """Make a retired generation current; the former current and any pending one are retired. Already so: unchanged."""
+    if ring.current and ring.current.fingerprint == fingerprint:
+        return ring
+    target = ring.find(fingerprint)
+    if target is None or target.state != "retired":
+        state = target.state if target else "not known to this keyring"
+        raise KeyringError(
+            f"Cannot roll back to {fingerprint}: it is {state}.",
+            f"Retired generations: {', '.join(g.fingerprint for g in ring.generations if g.state == 'retired') or 'none'}.",
+        )
+    return _make_current(ring.put(*_retire(ring.pending, now)), target, now)
+
+
+def adopt(ring: Ring, generation: Generation, force: bool, now: str) -> Ring:
+    """Add an imported generation as current. Known already: unchanged. Raises KeyringError if another one is current."""
+    known = ring.find(generation.fingerprint)
+    if known is not None and known.state == "revoked":
+        raise KeyringError(f"{known.fingerprint} was revoked and cannot be imported again.", "Rotate to a new key.")
+    if known is not None:
+        return ring
+    if ring.current is not None and not force:
+        raise KeyringError(
+            f"The keyring has a current key already ({ring.current.fingerprint}); importing would retire it.",
+            "Set force: true if the imported key is to be the current one from now on.",
+        )
+    return _make_current(ring.add(generation), generation, now)
+
+
+def revoke(ring: Ring, fingerprint: str, in_use: t.Collection[str], now: str) -> Ring:
+    """Mark a generation so that it is never used again. Raises KeyringError while it is current or held by a number."""
+    target = ring.find(fingerprint)
+    if target is None:
+        raise KeyringError(f"{fingerprint} is not known to this keyring.", "Nothing was changed.")
+    if target.state == "revoked":
+        return ring
+    if target.state == "current" or fingerprint in in_use:
+        why = "the current generation" if target.state == "current" else "still held by a number"
+        raise KeyringError(f"{fingerprint} cannot be revoked: it is {why}.", "Rotate away from it first.")
+    return ring.put(dataclasses.replace(target, state="revoked", revoked_at=now, retired_at=target.retired_at or now))
+
+
+def prunable(ring: Ring, in_use: t.Collection[str], retention: timedelta, now: datetime) -> list[Generation]:
+    """Return the retired generations that nobody was seen holding for the retention. Raises KeyringError below 7 days."""
+    if retention < MINIMUM_RETENTION:
+        raise KeyringError(
+            f"A retention of {retention.days} days is too short: clients cache the public key for 7 days or more.",
+            "Use 7d or more (default 30d); only a revocation shortens that.",
+        )
+    return [
+        g for g in ring.generations
+        if g.state == "retired" and g.fingerprint not in in_use and now - _last_use(g) >= retention
+    ]
+
+
+def _last_use(generation: Generation) -> datetime:
+    return max(parse_time(moment) for moment in (generation.retired_at, generation.last_seen_at, generation.created_at) if moment)
+
+
+def note_seen(ring: Ring, in_use: t.Collection[str], now: str) -> Ring:
+    """Record that numbers hold these generations: when they were first published, and for retired ones when last seen."""
+    changed = []
+    for generation in ring.generations:
+        if generation.fingerprint not in in_use:
+            continue
+        noted = dataclasses.replace(generation, published_at=generation.published_at or now)
+        if noted.state != "current":
+            noted = dataclasses.replace(noted, last_seen_at=now)
+        changed.append(noted)
+    return ring.put(*changed)
+
+
+def due_at(ring: Ring, max_age: timedelta | None) -> datetime | None:
+    """Return when the current generation is due for rotation; None if it never is, or there is none."""
+    if max_age is None or ring.current is None:
+        return None
+    return parse_time(ring.current.promoted_at or ring.current.created_at) + max_age
+
+
+def to_document(ring: Ring) -> dict[str, t.Any]:
+    """Return the content of keyring.json."""
+    return {
+        "schema": SCHEMA,
+        "generations": [dataclasses.asdict(generation) for generation in ring.generations],
+        "accepted": dict(ring.accepted),
+    }
+
+
+def from_document(document: t.Any) -> Ring:
+    """Read the content of keyring.json strictly. Raises ValueError that says what is wrong with it."""
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"its schema is {document.get('schema')!r}, this version of the collection reads {SCHEMA}")
+    rows, accepted = document.get("generations"), document.get("accepted")
+    if not isinstance(rows, list) or not isinstance(accepted, dict):
+        raise ValueError("generations or accepted is missing")
+    ring = Ring(tuple(_generation(row) for row in rows), accepted)
+    for state in ("current", "pending"):
+        if sum(g.state == state for g in ring.generations) > 1:
+            raise ValueError(f"more than one generation is {state}")
+    if len({g.fingerprint for g in ring.generations}) != len(ring.generations):
+        raise ValueError("a fingerprint occurs twice")
+    return ring
+
+
+def _generation(row: t.Any) -> Generation:
+    fields = {field.name for field in dataclasses.fields(Generation)}
+    if not isinstance(row, dict) or not {"id", "fingerprint", "state", "origin", "created_at"} <= row.keys() <= fields:
+        raise ValueError("a generation lacks members or has unknown ones")
+    if any(not isinstance(value, (str, type(None))) for value in row.values()) or row["state"] not in STATES:
+        raise ValueError("a generation has members of the wrong type")
+    if "/" in row["id"] or row["id"].startswith("."):
+        raise ValueError("a generation's id is not a file name")
+    for name, value in row.items():
+        if name.endswith("_at") and value is not None:
+            parse_time(value)
+    return Generation(**row)

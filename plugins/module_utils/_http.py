@@ -1,0 +1,416 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""HTTP for every provider: pooled sessions, timeouts, a total deadline, retries by method and error, redaction.
+
+Nothing here knows Ansible or a provider. What went wrong is raised as a typed error of _errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import random
+import threading
+import time
+import typing as t
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+from ._errors import (
+    ApiError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidAnswer,
+    InvalidOptions,
+    MissingLibrary,
+    Timeout,
+    TlsError,
+    TransportError,
+    WabaError,
+)
+from ._keys import version_tuple
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from requests.utils import get_environ_proxies
+
+    REQUESTS_VERSION: str | None = requests.__version__
+except ImportError:
+    REQUESTS_VERSION = None
+
+REQUESTS_MINIMUM = "2.25.1"
+USER_AGENT = "waba.flows (Ansible collection)"
+
+# An answer of these APIs is below 1 kB, a page of 100 numbers below 100 kB.
+MAX_BODY_BYTES = 2 * 1024 * 1024
+_FIRST_BACKOFF = 0.5
+_MAX_BACKOFF = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One HTTP request. C(form) is sent urlencoded. C(headers) and C(query) may hold secrets."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+    query: dict[str, str] = dataclasses.field(default_factory=dict)
+    form: dict[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A whole answer: status, headers with lower-case names, and the body decoded as JSON (None if it is not JSON)."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    document: t.Any
+
+
+@dataclasses.dataclass
+class Tally:
+    """What the work on one number cost: requests sent, retries among them, and the last usage headers seen."""
+
+    requests: int = 0
+    retries: int = 0
+    usage: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {"requests": self.requests, "retries": self.retries, "usage": self.usage}
+
+
+class Deadline:
+    """A point in time by which the work on one number must end. C(clock) counts seconds."""
+
+    def __init__(self, seconds: float, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+        self.seconds = seconds
+
+    def remaining(self) -> float:
+        """Return the seconds left, never below zero."""
+        return max(0.0, self._end - self._clock())
+
+
+@dataclasses.dataclass
+class Job:
+    """The work on one number, as far as HTTP is concerned: its deadline and its tally."""
+
+    deadline: Deadline
+    tally: Tally = dataclasses.field(default_factory=Tally)
+
+
+@dataclasses.dataclass(frozen=True)
+class HttpOptions:
+    """Seconds for one attempt (C(timeout)), how often to try again, and how certificates are checked.
+
+    C(verify) is True for the system's CAs, False for no check, or the path of a CA bundle.
+    """
+
+    timeout: float
+    retries: int
+    verify: bool | str
+
+
+def check_base_url(url: str, allow_http: bool) -> str:
+    """Return a base URL without trailing slash. Raises InvalidOptions.
+
+    Plain http is refused, except to loopback, because the credential would travel readable; a name or password within
+    the URL is refused because it would show in logs.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidOptions(f"base_url '{_host_only(url)}' is not an http(s) URL.", "Example: https://graph.facebook.com")
+    if parts.username or parts.password:
+        raise InvalidOptions("base_url holds a user name or password.", "Give credentials by their own options.")
+    if parts.query or parts.fragment:
+        raise InvalidOptions("base_url has a query or fragment.", "Give scheme, host and path alone.")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+        raise InvalidOptions(
+            f"base_url is plain http to {parts.hostname}: the credential would travel readable.",
+            "Use https, or set allow_http if the way there is secured otherwise.",
+        )
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_only(url: str) -> str:
+    """Return what of a URL may be shown: scheme and host."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}" if parts.scheme else url.rsplit("@", 1)[-1][:60]
+
+
+class Transport:
+    """Connections of one task, shared by its workers: one pooled session for each way of checking certificates."""
+
+    def __init__(self, pool_size: int = 1) -> None:
+        if REQUESTS_VERSION is None:
+            raise MissingLibrary("requests", REQUESTS_MINIMUM)
+        if version_tuple(REQUESTS_VERSION) < version_tuple(REQUESTS_MINIMUM):
+            raise MissingLibrary("requests", REQUESTS_MINIMUM, REQUESTS_VERSION)
+        self._pool_size = pool_size
+        self._sessions: dict[bool | str, requests.Session] = {}
+        self._proxies: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def session(self, verify: bool | str) -> requests.Session:
+        """Return the session for a way of checking certificates; kept apart so that none reuses another's connection."""
+        with self._lock:
+            if verify not in self._sessions:
+                self._sessions[verify] = self._new_session(verify)
+            return self._sessions[verify]
+
+    def _new_session(self, verify: bool | str) -> requests.Session:
+        session = requests.Session()
+        # Without this, requests takes passwords from ~/.netrc and puts them in the place of ours.
+        session.trust_env = False
+        session.verify = verify
+        # No cookie is wanted, and the session is shared by threads.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.headers.clear()
+        session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"})
+        adapter = HTTPAdapter(pool_connections=self._pool_size, pool_maxsize=self._pool_size)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    def proxies(self, url: str) -> dict[str, str]:
+        """Return the proxies of the environment for a URL's host, looked up once a host."""
+        origin = _host_only(url)
+        with self._lock:
+            if origin not in self._proxies:
+                self._proxies[origin] = get_environ_proxies(url, no_proxy=None)
+            return self._proxies[origin]
+
+    def close(self) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            session.close()
+
+
+class HttpClient:
+    """Sends the requests of one set of credentials. Thread-safe.
+
+    C(secrets) are taken out of every message. When the API throttles, all users of this client wait until the time
+    it named: calling on lengthens the wait.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        options: HttpOptions,
+        secrets: t.Iterable[str],
+        *,
+        sleep: t.Callable[[float], None] = time.sleep,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._options = options
+        self._secrets = sorted((s for s in secrets if s), key=len, reverse=True)
+        self._sleep = sleep
+        self._clock = clock
+        self._quiet_until = 0.0
+
+    def redact(self, text: str) -> str:
+        """Return the text with every secret of this client blotted out."""
+        for secret in self._secrets:
+            text = text.replace(secret, "********")
+        return text
+
+    def call(self, request: Request, classify: t.Callable[[Answer], WabaError | None], job: Job) -> Answer:
+        """Send a request, again where that is safe, and return an answer that C(classify) finds no error in.
+
+        A GET is repeated after any retryable error. A POST is repeated only where it certainly was not applied
+        (throttled, or never sent); otherwise the caller has to read back first. Raises the last error.
+        """
+        attempt = 0
+        while True:
+            try:
+                answer = self._send(request, job)
+                error = classify(answer)
+                if error is None:
+                    return answer
+            except TransportError as failure:
+                error = failure
+            if attempt >= self._options.retries or not error.retryable:
+                raise error
+            if request.method != "GET" and error.outcome_unknown:
+                raise error
+            self.wait_before_retry(error, attempt, job)
+            attempt += 1
+            job.tally.retries += 1
+
+    def wait_before_retry(self, error: WabaError, attempt: int, job: Job) -> None:
+        """Sleep as the API asks, else for an exponential time with jitter; raise the error if that outlasts the deadline."""
+        wait = getattr(error, "wait", None)
+        if wait is None:
+            ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2**attempt)
+            wait = ceiling / 2 + random.uniform(0, ceiling / 2)
+        if wait >= job.deadline.remaining():
+            raise error
+        if isinstance(error, ApiError) and error.meaning.throttled:
+            self._quiet_until = max(self._quiet_until, self._clock() + wait)
+        self._sleep(wait)
+
+    def _respect_quiet(self, job: Job) -> None:
+        wait = self._quiet_until - self._clock()
+        if wait <= 0:
+            return
+        if wait >= job.deadline.remaining():
+            raise DeadlineExceeded(
+                f"The API throttles this credential for another {wait:.0f} s, longer than the time allowed.",
+                "Run again later, or raise total_timeout.", outcome_unknown=False,
+            )
+        self._sleep(wait)
+
+    def _send(self, request: Request, job: Job) -> Answer:
+        """Send once. Raises a TransportError that says whether the request may have arrived."""
+        self._respect_quiet(job)
+        remaining = job.deadline.remaining()
+        if remaining <= 0:
+            raise DeadlineExceeded(
+                f"The total time of {job.deadline.seconds:.0f} s is used up.", "Raise total_timeout, or run again.",
+                outcome_unknown=False,
+            )
+        timeout = min(self._options.timeout, remaining)
+        job.tally.requests += 1
+        try:
+            response = self._transport.session(self._options.verify).request(
+                request.method, request.url, params=request.query, data=request.form, headers=request.headers,
+                timeout=(timeout, timeout), allow_redirects=False, stream=True,
+                proxies=self._transport.proxies(request.url),
+            )
+            try:
+                body = _read_body(response, job.deadline)
+            finally:
+                response.raw.release_conn()
+        except requests.RequestException as error:
+            raise self._transport_error(error, request.url) from None
+        except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
+            raise ConnectionFailed(
+                f"The connection to {_host_only(request.url)} broke: {self.redact(_root_cause(error))}.", "Run again."
+            ) from None
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        answer = Answer(response.status_code, headers, body, _decode(body))
+        job.tally.usage.update(_usage(headers))
+        if 300 <= answer.status < 400:
+            # A redirect could lead the credential to another host, so none is followed.
+            raise InvalidAnswer(
+                f"{_host_only(request.url)} answered with a redirect (HTTP {answer.status}); it was not followed.",
+                "Check base_url.", http_status=answer.status,
+            )
+        return answer
+
+    def _transport_error(self, error: requests.RequestException, url: str) -> TransportError:
+        """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query."""
+        host, cause = _host_only(url), self.redact(_root_cause(error))
+        if isinstance(error, requests.exceptions.SSLError):
+            return TlsError(
+                f"The TLS connection to {host} was not accepted: {cause}.",
+                "Name the CA with ca_path; validate_certs: false gives up the protection.", outcome_unknown=False,
+            )
+        unsent = isinstance(error, requests.exceptions.ConnectTimeout) or "NewConnectionError" in repr(error)
+        if isinstance(error, requests.exceptions.Timeout):
+            return Timeout(
+                f"{host} did not answer within {self._options.timeout:g} s.", "Check the network, or raise timeout.",
+                outcome_unknown=not unsent,
+            )
+        what = "cannot be reached" if unsent else "closed the connection before a whole answer had arrived"
+        return ConnectionFailed(
+            f"{host} {what}: {cause}.", "Check base_url, the network and proxy settings.", outcome_unknown=not unsent
+        )
+
+
+def _read_body(response: requests.Response, deadline: Deadline) -> bytes:
+    """Read the whole body, checking the deadline at each piece that arrives, so that a slow drip cannot outlast it."""
+    raw = response.raw
+    read_some: t.Callable[[int], bytes] = getattr(raw, "read1", raw.read)
+    size = 65536 if hasattr(raw, "read1") else 128
+    body = bytearray()
+    expected = response.headers.get("Content-Length", "")
+    try:
+        while True:
+            piece = read_some(size)
+            if not piece:
+                break
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                raise InvalidAnswer(f"The answer is larger than {MAX_BODY_BYTES} bytes.", "Check base_url.")
+            if deadline.remaining() <= 0:
+                raise DeadlineExceeded(
+                    f"The answer was still arriving when the total time of {deadline.seconds:.0f} s was used up.",
+                    "Raise total_timeout, or run again.",
+                )
+    except (InvalidAnswer, DeadlineExceeded):
+        raw.close()
+        raise
+    except Exception as error:  # urllib3's errors, which requests would wrap only in its own reading functions
+        raw.close()
+        raise requests.exceptions.ConnectionError(error) from error
+    if expected.isdigit() and len(body) < int(expected):
+        raw.close()
+        raise requests.exceptions.ConnectionError(f"{len(body)} of {expected} bytes arrived")
+    return bytes(body)
+
+
+def _decode(body: bytes) -> t.Any:
+    try:
+        return json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _root_cause(error: BaseException) -> str:
+    """Return the text of the innermost error, which names no URL."""
+    seen: BaseException = error
+    while True:
+        inner = next((a for a in (getattr(seen, "reason", None), *seen.args) if isinstance(a, BaseException)), None)
+        inner = inner or seen.__cause__ or seen.__context__
+        if inner is None or inner is seen:
+            break
+        seen = inner
+    text = str(seen).split("object at 0x")[-1]
+    if isinstance(seen, OSError) and seen.strerror:
+        text = seen.strerror
+    return text[:200].strip().rstrip(".") or type(seen).__name__
+
+
+def _usage(headers: dict[str, str]) -> dict[str, t.Any]:
+    """Return Meta's usage headers decoded (percentages; waits in minutes); a header that is no JSON is left out."""
+    usage = {}
+    for name in ("x-app-usage", "x-business-use-case-usage"):
+        try:
+            usage[name] = json.loads(headers[name])
+        except (KeyError, ValueError):
+            continue
+    return usage
+
+
+def wait_asked(headers: dict[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait: C(Retry-After), else Meta's estimate in minutes, else None."""
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        pass
+    cases = _usage(headers).get("x-business-use-case-usage")
+    if not isinstance(cases, dict):
+        return None
+    rows = [row for rows in cases.values() if isinstance(rows, list) for row in rows if isinstance(row, dict)]
+    minutes = [row.get("estimated_time_to_regain_access", 0) for row in rows]
+    longest = max((m for m in minutes if isinstance(m, (int, float))), default=0)
+    return longest * 60.0 if longest > 0 else None

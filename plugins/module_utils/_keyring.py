@@ -1,0 +1,462 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""Generations on disk. keyring.json is the only state; every transition is one atomic replacement of it.
+
+A key file is written under a temporary name, fsynced, renamed, and its folder fsynced before the state names it. So a
+process that is killed at any point leaves at most one whole key file that the state does not name yet; the next call
+that needs a new key takes that one, and no key is generated twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import secrets
+import stat
+import time
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+from . import _generations as g
+from ._errors import InvalidKey, InvalidOptions, KeyringError
+from ._keys import (
+    PrivateKey,
+    PublicKey,
+    fingerprint_hex16,
+    generate_private_key,
+    load_private_key,
+    normalise_fingerprint,
+    require_cryptography,
+)
+from ._options import Params, parse_duration
+
+Result = dict[str, t.Any]
+
+STATE_FILE = "keyring.json"
+_LOCK_FILE = ".lock"
+_LOCK_SECONDS = 60.0
+_TEMPORARY = ".tmp-"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Keyring:
+    """The folder of one named key. C(passphrase) encrypts every private key in it; None will do where none is opened."""
+
+    def __init__(self, path: str, name: str, passphrase: str | None, check_mode: bool = False) -> None:
+        if not _NAME.fullmatch(name):
+            raise InvalidOptions(f"The key name '{name[:80]}' is not allowed.", "Use letters, digits, - and _, at most 64.")
+        self.folder = os.path.join(path, name)
+        self.ring = g.Ring()
+        self._passphrase = passphrase
+        self.check_mode = check_mode
+
+    @contextlib.contextmanager
+    def locked(self) -> t.Iterator[Keyring]:
+        """Hold the keyring alone and load its state. In check mode nothing is created, not even the lock."""
+        with self._os_errors():
+            if not self.check_mode:
+                _make_folders(self.folder)
+            with self._flock():
+                if not self.check_mode:
+                    self._remove_temporary_files()
+                self.ring = self._load()
+                yield self
+
+    @contextlib.contextmanager
+    def _flock(self) -> t.Iterator[None]:
+        try:
+            flags = os.O_RDWR | os.O_CLOEXEC | (0 if self.check_mode else os.O_CREAT)
+            descriptor = os.open(os.path.join(self.folder, _LOCK_FILE), flags, 0o600)
+        except FileNotFoundError:  # only in check mode: there is no keyring yet, so nobody to wait for
+            yield
+            return
+        try:
+            end = time.monotonic() + _LOCK_SECONDS
+            while not _try_lock(descriptor):
+                if time.monotonic() > end:
+                    raise KeyringError(f"{self.folder} has been in use by another process for {_LOCK_SECONDS:.0f} s.",
+                                       "Wait for the other run, then run again.")
+                time.sleep(0.1)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _os_errors(self) -> t.Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.folder
+            raise KeyringError(
+                f"The keyring {self.folder} on {os.uname().nodename} cannot be used: {error.strerror} ({where}).",
+                "Check owner, permissions and free space; run the task with become if the folder belongs to root.",
+            ) from None
+
+    def _load(self) -> g.Ring:
+        path = os.path.join(self.folder, STATE_FILE)
+        try:
+            text = _read_file(path)
+        except FileNotFoundError:
+            return g.Ring()
+        try:
+            return g.from_document(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise KeyringError(
+                f"{path} is damaged: {error}.",
+                "Restore it from a backup. Do not delete the key files beside it: numbers may still use them.",
+            ) from None
+
+    def save(self, ring: g.Ring) -> None:
+        """Replace the state atomically and durably; in check mode only in memory."""
+        if not self.check_mode and ring != self.ring:
+            text = json.dumps(g.to_document(ring), indent=2) + "\n"
+            _write_durably(os.path.join(self.folder, STATE_FILE), text.encode(), 0o600)
+        self.ring = ring
+
+    def open_private_key(self, generation: g.Generation) -> PrivateKey:
+        """Decrypt a generation's key file and check that it is the key that the state names. Raises KeyringError."""
+        path = self.file(generation.id, ".pem")
+        try:
+            key = load_private_key(_read_file(path), self.needed_passphrase(), path)
+        except FileNotFoundError:
+            raise KeyringError(f"The private key {path} is missing.", "Restore it from a backup or another vault host.") from None
+        except InvalidKey as error:
+            raise KeyringError(
+                error.message,
+                "Give the passphrase that the keyring was made with (encryption_keys_passphrase), or restore the file.",
+            ) from None
+        if key.public.fingerprint != generation.fingerprint:
+            raise KeyringError(f"{path} holds {key.public.fingerprint}, not {generation.fingerprint}.", "Restore the right file.")
+        return key
+
+    def store(self, key: PrivateKey, state: str, origin: str, now: datetime) -> g.Generation:
+        """Make a private key durable on disk and return its generation, which the state does not name yet.
+
+        The file is opened again from disk, so that what is published is what can be decrypted with.
+        """
+        identity = self._id_of_orphan(key.public.fingerprint) or (
+            f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{fingerprint_hex16(key.public.fingerprint)}"
+        )
+        generation = g.Generation(identity, key.public.fingerprint, state, origin, g.time_text(now))
+        if not self.check_mode:
+            _write_durably(self.file(identity, ".pem"), key.encrypted_pem(self.needed_passphrase()), 0o600)
+            _write_durably(self.file(identity, ".pub"), key.public.pem.encode(), 0o644)
+            self.open_private_key(generation)
+        return generation
+
+    def orphan(self) -> PrivateKey | None:
+        """Return the key that an interrupted call left on disk before the state named it, if there is one."""
+        orphans = self._orphans()
+        if len(orphans) > 1:
+            raise KeyringError(
+                f"{self.folder} holds key files that {STATE_FILE} does not name: {', '.join(orphans)}.",
+                f"Restore {STATE_FILE} from a backup, or move those files away if nothing uses them.",
+            )
+        if not orphans:
+            return None
+        path = self.file(orphans[0], ".pem")
+        try:
+            return load_private_key(_read_file(path), self.needed_passphrase(), path)
+        except InvalidKey as error:
+            raise KeyringError(error.message, "Give the passphrase that it was written with, or move the file away.") from None
+
+    def _orphans(self) -> list[str]:
+        known = {generation.id for generation in self.ring.generations}
+        try:
+            names = sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            return []
+        return [name[:-4] for name in names if name.endswith(".pem") and not name.startswith(".") and name[:-4] not in known]
+
+    def _id_of_orphan(self, fingerprint: str) -> str | None:
+        suffix = "-" + fingerprint_hex16(fingerprint)
+        return next((identity for identity in self._orphans() if identity.endswith(suffix)), None)
+
+    def destroy(self, generation: g.Generation) -> bool:
+        """Delete a generation's private key and its public half; return whether there was one."""
+        found = False
+        for suffix in (".pem", ".pub"):
+            path = self.file(generation.id, suffix)
+            if os.path.lexists(path):
+                found = True
+                if not self.check_mode:
+                    os.unlink(path)
+        if found and not self.check_mode:
+            _fsync_folder(self.folder)
+        return found
+
+    def file(self, identity: str, suffix: str) -> str:
+        """Return the path of a generation's file."""
+        return os.path.join(self.folder, identity + suffix)
+
+    def needed_passphrase(self) -> str:
+        """Return the passphrase. Raises InvalidOptions where none was given."""
+        if not self._passphrase:
+            raise InvalidOptions(
+                "No passphrase is given for the keyring.",
+                "Set passphrase (role variable encryption_keys_passphrase), or WHATSAPP_KEYRING_PASSPHRASE in the environment.",
+            )
+        return self._passphrase
+
+    def _remove_temporary_files(self) -> None:
+        """Remove what a killed call left half-written; only under the lock, so no live call's file is hit."""
+        for name in os.listdir(self.folder):
+            if name.startswith(_TEMPORARY):
+                os.unlink(os.path.join(self.folder, name))
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+
+
+def _make_folders(path: str) -> None:
+    """Make a folder and its parents, each 0700 and durable before the next."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path) or "."
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        _fsync_folder(os.path.dirname(folder) or ".")
+
+
+def _write_durably(path: str, data: bytes, mode: int) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut."""
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, _TEMPORARY + secrets.token_hex(8))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view):]
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _fsync_folder(folder)
+
+
+def _fsync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_file(path: str) -> bytes:
+    """Read a regular file, not through a symbolic link."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return stream.read()
+
+
+def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -> Result:
+    """Do what the module whatsapp_flows_keyring is asked. Raises WabaError; nothing is then half-done."""
+    require_cryptography()
+    request = Request(params, now or datetime.now(timezone.utc))
+    with Keyring(params["path"], params["name"], params["passphrase"], check_mode).locked() as keyring:
+        before = keyring.ring
+        _check_private_keys(keyring, request)
+        run = Run(keyring, request)
+        getattr(run, params["state"])()
+        noted = g.note_seen(keyring.ring, request.in_use or (), request.now_text)
+        changed = run.changed or keyring.ring != before
+        keyring.save(noted)
+        return _result(keyring, run, before, changed)
+
+
+class Request:
+    """The module's options, parsed and checked before anything is touched."""
+
+    def __init__(self, params: Params, now: datetime) -> None:
+        self.now = now
+        self.now_text = g.time_text(now)
+        self.state: str = params["state"]
+        self.force: bool = params["force"]
+        self.retention = timedelta(seconds=parse_duration(params["retention"], "retention"))
+        self.max_age = None
+        if params["max_age"]:
+            self.max_age = timedelta(seconds=parse_duration(params["max_age"], "max_age"))
+        in_use = params["in_use_fingerprints"]
+        self.in_use = None if in_use is None else frozenset(normalise_fingerprint(item) for item in in_use)
+        self.fingerprint = normalise_fingerprint(params["fingerprint"]) if params["fingerprint"] else ""
+        self.import_path: str | None = params["import_private_key_path"]
+        self.import_content: str | None = params["import_private_key_content"]
+        self.import_passphrase: str | None = params["import_passphrase"]
+        self._check()
+
+    def _check(self) -> None:
+        if self.state in ("promoted", "rolled_back", "revoked") and not self.fingerprint:
+            raise InvalidOptions(f"state: {self.state} needs fingerprint.", "Name the generation that is meant.")
+        if self.state in ("revoked", "pruned") and self.in_use is None:
+            raise InvalidOptions(
+                f"state: {self.state} needs in_use_fingerprints.",
+                "Read the whole fleet first (whatsapp_business_encryption_info); an empty list says that no number holds any.",
+            )
+        if self.importing and self.state != "present":
+            raise InvalidOptions("A key is imported with state: present only.")
+        if self.import_path and self.import_content:
+            raise InvalidOptions("import_private_key_path and import_private_key_content exclude each other.")
+
+    @property
+    def importing(self) -> bool:
+        return bool(self.import_path or self.import_content)
+
+    def imported_key(self) -> PrivateKey:
+        """Return the private key to import. Raises InvalidKey, InvalidOptions."""
+        if self.import_content:
+            return load_private_key(self.import_content.encode(), self.import_passphrase, "import_private_key_content")
+        path = str(self.import_path)
+        try:
+            with open(path, "rb") as stream:
+                pem = stream.read()
+        except OSError as error:
+            raise InvalidOptions(
+                f"import_private_key_path {path} cannot be read on {os.uname().nodename}: {error.strerror}.",
+                "The path is one on the vault host.",
+            ) from None
+        return load_private_key(pem, self.import_passphrase, path)
+
+
+class Run:
+    """The transitions, one method a state. Each leaves the keyring either as it was or wholly changed."""
+
+    def __init__(self, keyring: Keyring, request: Request) -> None:
+        self.keyring = keyring
+        self.request = request
+        self.changed = False
+        self.predicted: PublicKey | None = None
+        self.removed: list[str] = []
+
+    def present(self) -> None:
+        """There is a current key: the imported one, an interrupted one, or a new one."""
+        ring, now = self.keyring.ring, self.request.now_text
+        if self.request.importing:
+            key = self.request.imported_key()
+            g.adopt(ring, self._draft(key), self.request.force, now)  # refuses before anything is written
+            if ring.find(key.public.fingerprint) is None:
+                stored = self.keyring.store(key, "current", "imported", self.request.now)
+                self.keyring.save(g.adopt(ring, stored, self.request.force, now))
+        elif ring.current is None and ring.pending is not None:
+            self.keyring.save(g.promote(ring, ring.pending.fingerprint, now))
+        elif ring.current is None:
+            pending = self._new_generation()
+            self.keyring.save(g.promote(ring.add(pending), pending.fingerprint, now))
+
+    def staged(self) -> None:
+        """A pending key is resumed always; one is created if there is no current key, it is due, or by force."""
+        ring = self.keyring.ring
+        due = g.due_at(ring, self.request.max_age)
+        if ring.pending is None and (ring.current is None or self.request.force or (due and due <= self.request.now)):
+            self.keyring.save(ring.add(self._new_generation()))
+
+    def promoted(self) -> None:
+        """The pending key becomes current."""
+        self.keyring.save(g.promote(self.keyring.ring, self.request.fingerprint, self.request.now_text))
+
+    def rolled_back(self) -> None:
+        """A retired key becomes current again, if its private half still opens."""
+        ring = g.roll_back(self.keyring.ring, self.request.fingerprint, self.request.now_text)
+        if ring.current is not None:
+            self.keyring.open_private_key(ring.current)
+        self.keyring.save(ring)
+
+    def revoked(self) -> None:
+        """The state says so before the file goes, so that a kill between the two cannot bring the key back."""
+        ring = g.revoke(self.keyring.ring, self.request.fingerprint, self.request.in_use or (), self.request.now_text)
+        self.keyring.save(ring)
+        target = ring.find(self.request.fingerprint)
+        if target is not None and self.keyring.destroy(target):
+            self.removed.append(target.fingerprint)
+            self.changed = True
+
+    def pruned(self) -> None:
+        """Files go before the state forgets them, so that a kill between the two leaves no file without a name."""
+        gone = g.prunable(self.keyring.ring, self.request.in_use or (), self.request.retention, self.request.now)
+        for generation in gone:
+            self.keyring.destroy(generation)
+            self.removed.append(generation.fingerprint)
+        self.keyring.save(self.keyring.ring.without(gone))
+
+    def _new_generation(self) -> g.Generation:
+        """Return a pending generation whose key is durable: what an interrupted call left, else a new key."""
+        key = self.keyring.orphan() or generate_private_key()
+        generation = self.keyring.store(key, "pending", "generated", self.request.now)
+        self.predicted = key.public if self.keyring.check_mode else None
+        return generation
+
+    def _draft(self, key: PrivateKey) -> g.Generation:
+        return g.Generation("draft", key.public.fingerprint, "current", "imported", self.request.now_text)
+
+
+def _check_private_keys(keyring: Keyring, request: Request) -> None:
+    """Open the keys that are or may be published: a wrong passphrase or a damaged file must show before anything is done."""
+    if request.state in ("revoked", "pruned"):
+        return
+    keyring.needed_passphrase()
+    for generation in (keyring.ring.pending, keyring.ring.current):
+        if generation is not None:
+            keyring.open_private_key(generation)
+
+
+def _result(keyring: Keyring, run: Run, before: g.Ring, changed: bool) -> Result:
+    ring = keyring.ring
+    due = g.due_at(ring, run.request.max_age)
+    target = ring.pending or ring.current
+    return {
+        "changed": changed,
+        "name": os.path.basename(keyring.folder),
+        "folder": keyring.folder,
+        "generations": g.to_document(ring)["generations"],
+        "current": ring.current.fingerprint if ring.current else None,
+        "pending": ring.pending.fingerprint if ring.pending else None,
+        "to_publish": _to_publish(keyring, run, target) if run.request.state not in ("revoked", "pruned") else None,
+        "predicted": run.predicted is not None,
+        "due_at": g.time_text(due) if due else None,
+        "removed": run.removed,
+        "diff": {
+            "before_header": keyring.folder, "after_header": keyring.folder,
+            "before": _diff_text(before), "after": _diff_text(ring),
+        } if changed else {},
+    }
+
+
+def _to_publish(keyring: Keyring, run: Run, target: g.Generation | None) -> Result | None:
+    """Return the key that numbers should hold now: the pending one, else the current one."""
+    if target is None:
+        return None
+    on_disk = os.path.exists(keyring.file(target.id, ".pem"))
+    public = keyring.open_private_key(target).public if on_disk else run.predicted
+    if public is None:  # check mode of an import: not on disk yet
+        public = run.request.imported_key().public
+    return {"fingerprint": public.fingerprint, "business_public_key": public.pem, "state": target.state}
+
+
+def _diff_text(ring: g.Ring) -> str:
+    return "".join(f"{generation.fingerprint} {generation.state}\n" for generation in ring.generations)
+
+

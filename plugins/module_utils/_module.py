@@ -1,0 +1,41 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""The one place where typed results and errors become exit_json and fail_json."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._argspec import Spec
+from ._errors import MissingLibrary, WabaError
+
+Result = dict[str, t.Any]
+
+
+def run_module(spec: Spec, run: t.Callable[[t.Mapping[str, t.Any], bool], Result], **options: t.Any) -> None:
+    """Make the AnsibleModule, call C(run) with its options and whether it is check mode, and end as the result says.
+
+    A result with C(failed) becomes fail_json with everything else in it, so that no partial result is lost.
+    """
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **options)
+    if module.params.get("validate_certs") is False:
+        module.warn("validate_certs is false: the API's certificate is not checked, anyone on the way can read the token.")
+    try:
+        result = run(module.params, module.check_mode)
+    except MissingLibrary as error:
+        module.fail_json(msg=f"{missing_required_lib(error.library)} {error.message}", error=error.as_dict())
+    except WabaError as error:
+        module.fail_json(msg=str(error), error=error.as_dict())
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if not module._diff or not result.get("diff"):
+        result.pop("diff", None)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""The heart: what a number should hold, what it holds, and so what to do. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+VALID = "VALID"
+MISMATCH = "MISMATCH"
+
+Outcome = t.Literal["unchanged", "set", "replaced", "resigned", "refused", "skipped", "failed", "read"]
+
+# Outcomes that a request to the API brought about.
+CHANGING: frozenset[str] = frozenset({"set", "replaced", "resigned"})
+# Outcomes that leave a number without the key it should have.
+UNMET: frozenset[str] = frozenset({"refused", "failed", "skipped"})
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedKey:
+    """What the API says a number holds.
+
+    C(pem) and C(fingerprint) are None where no key is set. C(status) is about Meta's signature over the key
+    (VALID, MISMATCH) or None where the API does not tell; it says nothing of the private key.
+    """
+
+    pem: str | None
+    fingerprint: str | None
+    status: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Desired:
+    """The key that a number should hold, and what may be done for it.
+
+    C(expected) makes it a compare-and-set: a present key is replaced only if its fingerprint is listed (None: any).
+    C(force) has the API sign again although all is well.
+    """
+
+    pem: str
+    fingerprint: str
+    expected: frozenset[str] | None = None
+    force: bool = False
+
+
+def decide(desired: Desired, published: PublishedKey) -> Outcome:
+    """Return the outcome that sending, or not sending, the desired key would have.
+
+    Whether a key is present is told by its fingerprint and never by the status: the API reports MISMATCH for an unset
+    key as well. MISMATCH over the desired key means that Meta's signature is stale; sending the key again mends that.
+    """
+    if published.fingerprint is None:
+        return "set"
+    if published.fingerprint == desired.fingerprint:
+        return "resigned" if desired.force or published.status == MISMATCH else "unchanged"
+    if desired.expected is not None and published.fingerprint not in desired.expected:
+        return "refused"
+    return "replaced"
+
+
+def is_met(desired: Desired, published: PublishedKey) -> bool:
+    """Tell whether the number holds the desired key and the API does not call its signature stale."""
+    return published.fingerprint == desired.fingerprint and published.status != MISMATCH

@@ -1,0 +1,251 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""What the three API modules do: typed options in, the module's result out. Never sees an AnsibleModule."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ._apply import Applied, Rules, Target, apply_key, read_key
+from ._errors import InvalidOptions, WabaError
+from ._fleet import run_fleet
+from ._http import Deadline, Job, Tally, Transport
+from ._keys import PublicKey
+from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, total_timeout
+from ._providers import PROVIDERS, Connection, Provider, make_provider
+from ._reconcile import UNMET, PublishedKey
+
+Result = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class Number:
+    """One number of a task: its options, and what went wrong before anything was sent."""
+
+    name: str
+    params: Params
+    phone_number_id: str = ""
+    connection: Connection | None = None
+    key: PublicKey | None = None
+    error: WabaError | None = None
+    row: Result = dataclasses.field(default_factory=dict)
+
+
+class Clients:
+    """One client for each distinct set of credentials, so that its numbers share connections and the wait when throttled."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._clients: dict[Connection, Provider] = {}
+
+    def get(self, connection: Connection) -> Provider:
+        """Return the client for a connection. Call it before workers start. Raises InvalidOptions."""
+        if connection not in self._clients:
+            self._clients[connection] = make_provider(connection, self._transport)
+        return self._clients[connection]
+
+
+def run_single(params: Params, check_mode: bool) -> Result:
+    """Set or read the key of one number (module whatsapp_business_encryption). Raises WabaError for bad options."""
+    key = public_key_of(params)
+    connection = connection_of(params)
+    transport = Transport()
+    try:
+        provider = Clients(transport).get(connection)
+        job = Job(Deadline(total_timeout(params)))
+        target = Target(provider, params["phone_number_id"].strip(), job)
+        if key is None:
+            done = read_key(target)
+        else:
+            rules = Rules(max(0.0, params["verify_timeout"]), check_mode, connection.retries)
+            done = apply_key(target, desired_of(key, params), rules)
+    finally:
+        transport.close()
+    number = Number(target.phone_number_id, params, target.phone_number_id, connection)
+    result = _row(number, done)
+    after = done.after or PublishedKey(None, None, None)
+    result.update(
+        business_public_key=after.pem,
+        business_public_key_signature_status=after.status,
+        fingerprint=after.fingerprint,
+        api=job.tally.as_dict(),
+        diff=_diff(number.name, done),
+    )
+    return _failed(result, f"{number.name}: {done.error}") if done.error else result
+
+
+def run_info(params: Params) -> Result:
+    """Read one or many numbers (module whatsapp_business_encryption_info). Raises WabaError for bad options."""
+    rows = params["phone_numbers"]
+    if (params["phone_number_id"] is None) == (rows is None):
+        raise InvalidOptions("Give either phone_number_id or phone_numbers.")
+    if rows is None:
+        rows = [{"phone_number_id": params["phone_number_id"]}]
+    numbers = _prepare(rows, params)
+
+    return _run_numbers(numbers, params, lambda number, target: read_key(target), None)
+
+
+def run_many(params: Params, check_mode: bool) -> Result:
+    """Set the keys of many numbers (module whatsapp_business_encryption_fleet). Raises WabaError for bad options."""
+    common_key = public_key_of(params)
+    numbers = _prepare(params["phone_numbers"], params)
+    keys: dict[str, PublicKey | None] = {}
+    for number in numbers:
+        number.key = _own_key(number.params, keys) or common_key
+        if number.key is None:
+            raise InvalidOptions(
+                f"{number.name} has no key to set.",
+                "Give business_public_key for it or for all; to read use whatsapp_business_encryption_info.",
+            )
+    desired = {id(number): desired_of(t.cast(PublicKey, number.key), params, number.params) for number in numbers}
+
+    def work(number: Number, target: Target) -> Applied:
+        rules = Rules(max(0.0, params["verify_timeout"]), check_mode, target.provider.connection.retries)
+        return apply_key(target, desired[id(number)], rules)
+
+    return _run_numbers(numbers, params, work, params["max_failures"])
+
+
+def _own_key(own: Params, seen: dict[str, PublicKey | None]) -> PublicKey | None:
+    """Return a number's own key; each distinct text is parsed once, as most of a fleet shares it."""
+    text = own.get("business_public_key")
+    if text is None or own.get("business_public_key_path") is not None:
+        return public_key_of(own)
+    if text not in seen:
+        seen[text] = public_key_of(own)
+    return seen[text]
+
+
+def _prepare(rows: t.Sequence[Params], common: Params) -> list[Number]:
+    """Return the numbers of a task. A row that lacks what it needs carries its error; an ID given twice stops all."""
+    numbers = []
+    for index, row in enumerate(rows, 1):
+        phone_number_id = (row.get("phone_number_id") or "").strip()
+        number = Number(row.get("name") or phone_number_id or f"phone_numbers[{index}]", row, phone_number_id)
+        try:
+            if not phone_number_id:
+                raise InvalidOptions("It has no phone_number_id.", "Set it (host variable whatsapp_phone_number_id).")
+            number.connection = connection_of(inherit(common, row))
+            PROVIDERS[number.connection.provider].secrets_of(number.connection)
+        except WabaError as error:
+            number.error = error
+        numbers.append(number)
+    _refuse_duplicates(numbers)
+    return numbers
+
+
+def _refuse_duplicates(numbers: t.Sequence[Number]) -> None:
+    names: dict[str, list[str]] = collections.defaultdict(list)
+    for number in numbers:
+        if number.phone_number_id:
+            names[number.phone_number_id].append(number.name)
+    twice = [f"{key} ({', '.join(owners)})" for key, owners in names.items() if len(owners) > 1]
+    if twice:
+        raise InvalidOptions(
+            f"The same phone-number ID is given more than once: {'; '.join(twice)}.", "Nothing was sent. Remove one of each."
+        )
+
+
+def _run_numbers(
+    numbers: list[Number],
+    params: Params,
+    work: t.Callable[[Number, Target], Applied],
+    max_failures: int | None,
+) -> Result:
+    workers = max_workers(params)
+    seconds = total_timeout(params)
+    transport = Transport(pool_size=workers)
+    clients = Clients(transport)
+    providers = {id(n): clients.get(n.connection) for n in numbers if n.connection and not n.error}
+    tallies: list[Tally] = []
+
+    def one(number: Number) -> tuple[Number, Applied]:
+        if number.error is not None:
+            return number, Applied("failed", error=number.error)
+        job = Job(Deadline(seconds))
+        tallies.append(job.tally)
+        return number, work(number, Target(providers[id(number)], number.phone_number_id, job))
+
+    def skip(number: Number) -> tuple[Number, Applied]:
+        return number, Applied("skipped")
+
+    try:
+        pairs = run_fleet(
+            numbers, one, skip, lambda pair: pair[1].outcome in UNMET, max_workers=workers, max_failures=max_failures
+        )
+    finally:
+        transport.close()
+    return _fleet_result(pairs, tallies)
+
+
+def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> Result:
+    total = Tally(sum(tally.requests for tally in tallies), sum(tally.retries for tally in tallies))
+    for tally in tallies:
+        total.usage.update(tally.usage)
+    rows = [_row(number, done) for number, done in pairs]
+    result: Result = {
+        "changed": any(row["changed"] for row in rows),
+        "numbers": rows,
+        "summary": dict(collections.Counter(row["outcome"] for row in rows)),
+        "api": total.as_dict(),
+        "diff": [diff for number, done in pairs for diff in [_diff(number.name, done)] if diff],
+    }
+    unmet = [row for row in rows if row["outcome"] in UNMET]
+    if not unmet:
+        return result
+    named = [f"{row['name']} ({row['phone_number_id']}): {row['error']['message']}" for row in unmet if "error" in row]
+    skipped = [row["name"] for row in unmet if "error" not in row]
+    if skipped:
+        named.append(f"not started because max_failures was exceeded: {', '.join(skipped)}")
+    return _failed(result, f"{len(unmet)} of {len(rows)} numbers failed. " + " | ".join(named))
+
+
+def _row(number: Number, done: Applied) -> Result:
+    """Return the public account of one number. It holds no secret by construction: fingerprints, states and messages only."""
+    before, after = done.before, done.after
+    row: Result = {
+        "name": number.name,
+        "phone_number_id": number.phone_number_id,
+        "outcome": done.outcome,
+        "changed": done.changed,
+        "fingerprint": after.fingerprint if after else None,
+        "previous_fingerprint": before.fingerprint if before else None,
+        "status": after.status if after else None,
+        "attempts": done.attempts,
+    }
+    if done.error is not None:
+        row["error"] = done.error.as_dict()
+    return row
+
+
+def _failed(result: Result, message: str) -> Result:
+    return {**result, "failed": True, "msg": message}
+
+
+def _diff(name: str, done: Applied) -> Result:
+    """Return before and after of a number as Ansible shows them, or nothing where nothing changed."""
+    if not done.changed:
+        return {}
+    return {
+        "before_header": name,
+        "after_header": name,
+        "before": _diff_text(done.before),
+        "after": _diff_text(done.after),
+    }
+
+
+def _diff_text(key: PublishedKey | None) -> str:
+    if key is None:
+        return "(not known)\n"
+    if key.fingerprint is None:
+        return "(no key)\n"
+    return f"{key.fingerprint}\nstatus: {key.status}\n{(key.pem or '').strip()}\n"
+
+

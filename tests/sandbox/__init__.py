@@ -1,0 +1,41 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stateful stand-in for the WhatsApp Cloud API, for tests and the demo. It listens on loopback only."""
+
+from __future__ import annotations
+
+from .cloud_api import RequestRecord
+from .faults import KINDS, Fault
+from .server import Sandbox
+from .state import (
+    DEFAULT_BUSINESS,
+    DEFAULT_NUMBER,
+    DEFAULT_TOKEN,
+    DEFAULT_WABA,
+    Business,
+    Number,
+    Settings,
+    State,
+    Token,
+    make_number,
+    make_state,
+)
+
+__all__ = [
+    "DEFAULT_BUSINESS",
+    "DEFAULT_NUMBER",
+    "DEFAULT_TOKEN",
+    "DEFAULT_WABA",
+    "KINDS",
+    "Business",
+    "Fault",
+    "Number",
+    "RequestRecord",
+    "Sandbox",
+    "Settings",
+    "State",
+    "Token",
+    "make_number",
+    "make_state",
+]

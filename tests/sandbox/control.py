@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control interface: state, faults, settings and the request log, outside the API's own paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from .cloud_api import CloudApi, record_json
+from .faults import Fault
+from .state import InvalidData, Json, Number, Settings, State, build
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def _body(request: web.Request) -> Any:
+    try:
+        return json.loads(await request.read())
+    except ValueError:
+        raise InvalidData("the body is not JSON") from None
+
+
+def _refusing(handler: Handler) -> Handler:
+    """Turn InvalidData into a 400 that says what is wrong."""
+    async def wrapped(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except InvalidData as exc:
+            return web.json_response({"error": str(exc)}, status=400)
+    return wrapped
+
+
+class Control:
+    """Handlers of /_sandbox/…"""
+
+    def __init__(self, api: CloudApi) -> None:
+        self.api = api
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to add to an application, ahead of the API's catch-all."""
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "state", self.get_state),
+            ("PUT", "state", self.put_state),
+            ("PATCH", "numbers/{id}", self.patch_number),
+            ("POST", "faults/{id}", self.post_faults),
+            ("DELETE", "faults", self.delete_faults),
+            ("GET", "requests", self.get_requests),
+            ("DELETE", "requests", self.delete_requests),
+            ("GET", "settings", self.get_settings),
+            ("PATCH", "settings", self.patch_settings),
+        ]
+        return [web.route(method, f"/_sandbox/{path}", _refusing(handler)) for method, path, handler in table]
+
+    async def get_state(self, request: web.Request) -> web.StreamResponse:
+        """The whole state, in the form of a fleet file."""
+        return web.json_response(self.api.state.to_json())
+
+    async def put_state(self, request: web.Request) -> web.StreamResponse:
+        """Replace the whole state."""
+        self.api.state = State.from_json(await _body(request))
+        self.api.save()
+        return web.json_response({"ok": True})
+
+    async def patch_number(self, request: web.Request) -> web.StreamResponse:
+        """Change members of one number."""
+        name = request.match_info["id"]
+        number = self.api.state.numbers.get(name)
+        if number is None:
+            return web.json_response({"error": f"no number {name}"}, status=404)
+        changed = build(Number, _merged(vars(number), await _body(request)), f"numbers[{name}]")
+        # In place, so that a test which holds the object sees the change.
+        vars(number).update(vars(changed))
+        self.api.save()
+        return web.json_response(vars(number))
+
+    async def post_faults(self, request: web.Request) -> web.StreamResponse:
+        """Append one fault or a list of them to a number's queue; all or none."""
+        data = await _body(request)
+        faults = [Fault.from_json(item) for item in (data if isinstance(data, list) else [data])]
+        for fault in faults:
+            self.api.faults.add(request.match_info["id"], fault)
+        return web.json_response({"added": len(faults)})
+
+    async def delete_faults(self, request: web.Request) -> web.StreamResponse:
+        """Forget every fault."""
+        self.api.faults.clear()
+        return web.json_response({"ok": True})
+
+    async def get_requests(self, request: web.Request) -> web.StreamResponse:
+        """The request log, oldest first."""
+        return web.json_response([record_json(record) for record in self.api.requests])
+
+    async def delete_requests(self, request: web.Request) -> web.StreamResponse:
+        """Empty the request log."""
+        self.api.requests.clear()
+        return web.json_response({"ok": True})
+
+    async def get_settings(self, request: web.Request) -> web.StreamResponse:
+        """The server-wide settings."""
+        return web.json_response(vars(self.api.state.settings))
+
+    async def patch_settings(self, request: web.Request) -> web.StreamResponse:
+        """Change server-wide settings."""
+        settings = self.api.state.settings
+        vars(settings).update(vars(build(Settings, _merged(vars(settings), await _body(request)), "settings")))
+        self.api.save()
+        return web.json_response(vars(settings))
+
+
+def _merged(old: Json, changes: Any) -> Json:
+    if not isinstance(changes, dict):
+        raise InvalidData("the body must be a JSON object")
+    return {**old, **changes}

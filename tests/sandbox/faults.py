@@ -1,0 +1,168 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scripted faults: what can go wrong with one number, how often, and how it looks on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from .graph import Answer, GraphError, use_case_usage
+from .state import InvalidData, build
+
+# The answer is not the API's at all; the request is not applied (html, empty and body: unless `applied`).
+STAND_IN = frozenset(["error", "throttle", "html", "empty", "body", "reset", "redirect", "big_body"])
+# These change what a POST does; without a method they wait for a POST.
+POST_ONLY = frozenset(["applied_then_error", "applied_then_reset", "mismatch", "ignored_post", "stale_reads"])
+# The normal answer, sent late or badly.
+DELIVERY = frozenset(["latency", "truncated", "slow_first_byte", "slow_drip"])
+KINDS = STAND_IN | POST_ONLY | DELIVERY
+
+_CHUNK = b" " * 65536
+
+
+@dataclass
+class Fault:
+    """One entry of a number's script. Members that a kind does not use are ignored by it."""
+
+    kind: str
+    method: str = ""
+    times: int = 1
+    seconds: float = 0.0
+    seconds_per_byte: float = 0.01
+    status: int | None = None
+    code: int | None = None
+    subcode: int | None = None
+    message: str | None = None
+    is_transient: bool | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    retry_after: int | None = None
+    estimated_minutes: int | None = None
+    reads: int = 1
+    body: str = ""
+    content_type: str = "application/json"
+    location: str = ""
+    bytes: int = 1048576
+    applied: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InvalidData(f"fault: kind must be one of {', '.join(sorted(KINDS))}")
+        self.method = self.method or ("POST" if self.kind in POST_ONLY else "*")
+        if self.method not in ("GET", "POST", "*"):
+            raise InvalidData("fault: method must be GET, POST or *")
+        if self.kind == "error" and (self.status is None or self.code is None):
+            raise InvalidData("fault: error needs status and code")
+        if self.kind == "redirect" and not self.location:
+            raise InvalidData("fault: redirect needs location")
+
+    @classmethod
+    def from_json(cls, data: object) -> Fault:
+        """Read a fault from JSON data."""
+        return build(cls, data, "fault")
+
+    def graph_error(self, waba_id: str) -> GraphError:
+        """The error that error, throttle and applied_then_error answer with."""
+        headers = dict(self.headers)
+        if self.kind == "throttle":
+            status, code, transient = 429, 130429, True
+            if self.retry_after is not None:
+                headers["Retry-After"] = str(self.retry_after)
+            if self.estimated_minutes is not None:
+                headers["x-business-use-case-usage"] = use_case_usage(waba_id, 100, self.estimated_minutes)
+        else:
+            status, code, transient = 500, 131000, None
+        return GraphError(
+            status if self.status is None else self.status, code if self.code is None else self.code, self.message,
+            subcode=self.subcode, headers=headers,
+            is_transient=transient if self.is_transient is None else self.is_transient)
+
+    def stand_in(self) -> Answer:
+        """The answer of the kinds that do not speak the Graph API's language."""
+        if self.kind == "html":
+            page = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Something went wrong.</body></html>"
+            return Answer(self.status or 502, page, {"Content-Type": "text/html; charset=utf-8", **self.headers})
+        if self.kind == "redirect":
+            return Answer(self.status or 302, b"", {"Location": self.location, **self.headers})
+        content = self.body.encode() if self.kind == "body" else b""
+        return Answer(self.status or 200, content, {"Content-Type": self.content_type, **self.headers})
+
+
+class FaultBook:
+    """Queues of faults, one per id; the queue `*` is for any number whose own queue has nothing to say."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, list[Fault]] = {}
+        # Tests add faults from their own thread while the server's thread takes them.
+        self._lock = threading.Lock()
+
+    def add(self, phone_number_id: str, fault: Fault) -> None:
+        """Append a copy of the fault, since entries are counted down."""
+        with self._lock:
+            self._queues.setdefault(phone_number_id, []).append(dataclasses.replace(fault))
+
+    def clear(self) -> None:
+        """Forget every fault."""
+        with self._lock:
+            self._queues.clear()
+
+    def take(self, object_id: str, method: str) -> Fault | None:
+        """The fault that applies to this request, counted down; it leaves its queue when it is used up."""
+        if not self._queues:
+            return None
+        with self._lock:
+            for name in (object_id, "*"):
+                queue = self._queues.get(name, [])
+                for index, fault in enumerate(queue):
+                    if fault.method not in ("*", method) or fault.times == 0:
+                        continue
+                    if fault.times > 0:
+                        fault.times -= 1
+                        if not fault.times:
+                            del queue[index]
+                    return fault
+        return None
+
+
+def reset(request: web.Request) -> None:
+    """Close the connection with RST: SO_LINGER 0 drops what is unsent instead of ending the stream politely."""
+    transport = request.transport
+    if transport is None:
+        return
+    sock: Any = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+async def send_badly(request: web.Request, answer: Answer, fault: Fault) -> web.StreamResponse:
+    """Send an answer cut short, a byte at a time, or far too long."""
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    if fault.kind != "big_body":
+        # big_body is chunked: a client must bound what it reads, not trust a header.
+        response.content_length = len(answer.body)
+    try:
+        await response.prepare(request)
+        if fault.kind == "truncated":
+            await response.write(answer.body[: len(answer.body) // 2])
+            if request.transport is not None:
+                request.transport.close()
+        elif fault.kind == "slow_drip":
+            for index in range(len(answer.body)):
+                await response.write(answer.body[index: index + 1])
+                await asyncio.sleep(fault.seconds_per_byte)
+        else:
+            for start in range(0, fault.bytes, len(_CHUNK)):
+                await response.write(_CHUNK[: fault.bytes - start])
+        await response.write_eof()
+    except ConnectionError:
+        pass  # The client had enough, which is what these faults are for.
+    return response
