@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import socket
 import struct
 import threading
@@ -59,6 +58,8 @@ class Fault:
         self.method = self.method or ("POST" if self.kind in POST_ONLY else "*")
         if self.method not in ("GET", "POST", "*"):
             raise InvalidData("fault: method must be GET, POST or *")
+        if self.times == 0 or self.times < -1:
+            raise InvalidData("fault: times must be 1 or more, or -1 for ever")
         if self.kind == "error" and (self.status is None or self.code is None):
             raise InvalidData("fault: error needs status and code")
         if self.kind == "redirect" and not self.location:
@@ -105,9 +106,9 @@ class FaultBook:
         self._lock = threading.Lock()
 
     def add(self, phone_number_id: str, fault: Fault) -> None:
-        """Append a copy of the fault, since entries are counted down."""
+        """Append a fault; the book counts it down in place."""
         with self._lock:
-            self._queues.setdefault(phone_number_id, []).append(dataclasses.replace(fault))
+            self._queues.setdefault(phone_number_id, []).append(fault)
 
     def clear(self) -> None:
         """Forget every fault."""
@@ -122,7 +123,7 @@ class FaultBook:
             for name in (object_id, "*"):
                 queue = self._queues.get(name, [])
                 for index, fault in enumerate(queue):
-                    if fault.method not in ("*", method) or fault.times == 0:
+                    if fault.method not in ("*", method):
                         continue
                     if fault.times > 0:
                         fault.times -= 1

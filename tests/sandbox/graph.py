@@ -79,7 +79,8 @@ def unsupported(method: str, object_id: str, shape: str) -> GraphError:
         return GraphError(404, 803, "WhatsApp Business phone number not found", kind="GraphMethodException")
     return GraphError(
         400, 100, f"Unsupported {method.lower()} request. Object with ID '{object_id}' does not exist, cannot be "
-        "loaded due to missing permissions, or does not support this operation", kind="GraphMethodException", subcode=33)
+        "loaded due to missing permissions, or does not support this operation",
+        kind="GraphMethodException", subcode=33)
 
 
 def _bad_key(details: str) -> GraphError:

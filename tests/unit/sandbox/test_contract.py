@@ -150,7 +150,7 @@ def test_own_contract_covers_every_schema():
 def openapi():
     """Meta's document, if META_OPENAPI names it."""
     if not os.environ.get("META_OPENAPI"):
-        pytest.skip("to run, set META_OPENAPI to a copy of business-messaging-api_v23.0.yaml (github.com/facebook/openapi)")
+        pytest.skip("to run, set META_OPENAPI to business-messaging-api_v23.0.yaml of github.com/facebook/openapi")
     return yaml.safe_load(Path(os.environ["META_OPENAPI"]).read_text(encoding="utf-8"))
 
 

@@ -78,6 +78,14 @@ def test_refused_keys(client, box, pems, name):
     assert box.state.numbers[DEFAULT_NUMBER].business_public_key is None
 
 
+@pytest.mark.parametrize(("name", "hint"), [
+    ("private", "private key"), ("crlf", "line feed"), ("escaped", "line feed"), ("pkcs1", "PUBLIC KEY"),
+    ("rsa1024", "2048 bits, not 1024"), ("ec", "RSA"),
+])
+def test_refusals_name_the_cause(client, pems, name, hint):
+    assert hint in client.post(pems[name]).json["error"]["error_data"]["details"]
+
+
 @pytest.mark.parametrize(("body", "content_type"), [
     ("{", "application/json"), ("[]", "application/json"), ("x", "text/plain")])
 def test_refused_bodies(client, body, content_type):
