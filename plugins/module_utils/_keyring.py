@@ -317,8 +317,8 @@ class Request:
                 f"state: {self.state} needs in_use_fingerprints.",
                 "Read the whole fleet first (whatsapp_business_encryption_info); an empty list says that no number holds any.",
             )
-        if self.importing and self.state != "present":
-            raise InvalidOptions("A key is imported with state: present only.")
+        if self.importing and self.state not in ("present", "staged"):
+            raise InvalidOptions("A key is imported with state: present or staged only.")
         if self.import_path and self.import_content:
             raise InvalidOptions("import_private_key_path and import_private_key_content exclude each other.")
 
@@ -353,15 +353,10 @@ class Run:
         self.removed: list[str] = []
 
     def present(self) -> None:
-        """There is a current key: the imported one, an interrupted one, or a new one."""
+        """There is a current key: the imported one, the pending one, an interrupted one, or a new one."""
+        self._import()
         ring, now = self.keyring.ring, self.request.now_text
-        if self.request.importing:
-            key = self.request.imported_key()
-            g.adopt(ring, self._draft(key), self.request.force, now)  # refuses before anything is written
-            if ring.find(key.public.fingerprint) is None:
-                stored = self.keyring.store(key, "current", "imported", self.request.now)
-                self.keyring.save(g.adopt(ring, stored, self.request.force, now))
-        elif ring.current is None and ring.pending is not None:
+        if ring.current is None and ring.pending is not None:
             self.keyring.save(g.promote(ring, ring.pending.fingerprint, now))
         elif ring.current is None:
             pending = self._new_generation()
@@ -369,10 +364,24 @@ class Run:
 
     def staged(self) -> None:
         """A pending key is resumed always; one is created if there is no current key, it is due, or by force."""
+        self._import()
         ring = self.keyring.ring
         due = g.due_at(ring, self.request.max_age)
         if ring.pending is None and (ring.current is None or self.request.force or (due and due <= self.request.now)):
             self.keyring.save(ring.add(self._new_generation()))
+
+    def _import(self) -> None:
+        """Adopt the key to import as current, if there is one and the keyring does not know it."""
+        if not self.request.importing:
+            return
+        ring, request = self.keyring.ring, self.request
+        key = request.imported_key()
+        draft = g.Generation("draft", key.public.fingerprint, "current", "imported", request.now_text)
+        replace = request.force and request.state == "present"  # with staged, force asks for a new key
+        g.adopt(ring, draft, replace, request.now_text)  # refuses before anything is written
+        if ring.find(key.public.fingerprint) is None:
+            stored = self.keyring.store(key, "current", "imported", request.now)
+            self.keyring.save(g.adopt(ring, stored, replace, request.now_text))
 
     def promoted(self) -> None:
         """The pending key becomes current."""
@@ -408,9 +417,6 @@ class Run:
         generation = self.keyring.store(key, "pending", "generated", self.request.now)
         self.predicted = key.public if self.keyring.check_mode else None
         return generation
-
-    def _draft(self, key: PrivateKey) -> g.Generation:
-        return g.Generation("draft", key.public.fingerprint, "current", "imported", self.request.now_text)
 
 
 def _check_private_keys(keyring: Keyring, request: Request) -> None:

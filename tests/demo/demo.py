@@ -1,0 +1,163 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job for real: a sandbox as the API, this machine as the vault host, 24 numbers in 3 WABAs.
+
+Run it with C(make demo). Everything it makes lies in .demo of the checkout; what it started it stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import typing as t
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.fleet import Fleet, example_fleet, fingerprint_of, local_vault  # noqa: E402
+
+DEMO = ROOT / ".demo"
+REPORT = DEMO / "report.txt"
+PASSPHRASE = "a-demo-passphrase-that-protects-nothing"
+
+
+def say(text: str = "") -> None:
+    """Print a line and keep it in the report."""
+    print(text, flush=True)
+    with REPORT.open("a", encoding="utf-8") as report:
+        report.write(text + "\n")
+
+
+def title(text: str) -> None:
+    """Print a heading."""
+    say(f"\n=== {text} ===\n")
+
+
+class Api:
+    """The sandbox, in a process of its own."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        ready = DEMO / "sandbox.url"
+        (DEMO / "fleet.json").write_text(json.dumps(fleet.state.to_json()), encoding="utf-8")
+        command = [sys.executable, "-m", "tests.sandbox", "--fleet", str(DEMO / "fleet.json"), "--ready-file", str(ready)]
+        self._process = subprocess.Popen(command, cwd=ROOT)
+        for _ in range(200):
+            if ready.exists() or self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        if not ready.exists():
+            raise SystemExit("The sandbox did not start; its message is above.")
+        self.base_url = ready.read_text(encoding="utf-8").strip()
+
+    def ask(self, path: str, method: str = "GET") -> t.Any:
+        """Call the sandbox's control interface."""
+        request = urllib.request.Request(f"{self.base_url}/_sandbox/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def stop(self) -> None:
+        """End the sandbox's process."""
+        self._process.terminate()
+        self._process.wait(10)
+
+
+def show_state(api: Api, fleet: Fleet) -> None:
+    """Print which key each number holds, as the API knows it, with a word for each key."""
+    words = {key.fingerprint: f"old key '{name}'" for name, key in fleet.old_keys.items()}
+    words[fleet.foreign_key.fingerprint] = "a key nobody here knows"
+    numbers = api.ask("state")["numbers"]
+    for name, identity in fleet.numbers.items():
+        pem = numbers[identity]["business_public_key"]
+        fingerprint = fingerprint_of(pem) if pem else "no key"
+        status = numbers[identity]["signature_status"]
+        say(f"{name}  {identity}  WABA {fleet.wabas[name]}  {status:8}  {fingerprint}  {words.get(fingerprint, '')}".rstrip())
+
+
+def playbook(api: Api, name: str, *arguments: str, expect: int) -> str:
+    """Run a playbook of the installed collection, or one of the demo's, and stop the demo if it ends otherwise than expected."""
+    command = ["ansible-playbook", "-i", str(DEMO / "inventory.json"), name, *arguments]
+    say("$ " + " ".join(command).replace(str(ROOT) + os.sep, ""))
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(DEMO / "collections"),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
+        "ANSIBLE_NOCOWS": "1",
+        "WHATSAPP_KEYRING_PASSPHRASE": PASSPHRASE,
+    }
+    api.ask("requests", method="DELETE")
+    started = time.monotonic()
+    run = subprocess.run(command, cwd=DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    say(run.stdout.strip())
+    posts = sum(request["method"] == "POST" for request in api.ask("requests"))
+    say(f"\nThat took {time.monotonic() - started:.1f} s, {posts} POSTs reached the API, exit status {run.returncode}.")
+    if run.returncode != expect:
+        raise SystemExit(f"The demo expected exit status {expect}. Please report this with {REPORT}.")
+    return run.stdout
+
+
+def prepare(fleet: Fleet) -> None:
+    """Make the demo's folder: the collection installed from its tarball, and the old private keys as they were found."""
+    shutil.rmtree(DEMO, ignore_errors=True)
+    (DEMO / "found").mkdir(parents=True, mode=0o700)
+    for name, key in fleet.old_keys.items():
+        (DEMO / "found" / f"{name}.pem").write_bytes(key.private_pem)
+    subprocess.run([sys.executable, str(ROOT / "tests" / "install.py"), str(DEMO / "collections")], check=True)
+
+
+def run_demo(api: Api, fleet: Fleet) -> None:
+    """The story, step by step."""
+    inventory = fleet.inventory(api.base_url, local_vault())
+    inventory["all"]["vars"] = {"encryption_keys_path": str(DEMO / "keys")}
+    (DEMO / "inventory.json").write_text(json.dumps(inventory, indent=2), encoding="utf-8")
+    rotate = "waba.flows.rotate"
+    force = ("-e", "encryption_keys_force=true")
+
+    title("The fleet as it was found")
+    show_state(api, fleet)
+    title("Day 1: import the keys that are in use, so that they are not lost")
+    passphrases = {f"{name}_passphrase": key.passphrase for name, key in fleet.old_keys.items()}
+    (DEMO / "passphrases.json").write_text(json.dumps(passphrases), encoding="utf-8")
+    playbook(api, str(ROOT / "tests" / "demo" / "import.yml"), "-e", f"@{DEMO / 'passphrases.json'}",
+             "-e", f"found={DEMO / 'found'}", expect=0)
+    title("What would a rotation do? (check mode: not one POST)")
+    playbook(api, rotate, *force, "--check", "--diff", expect=2)
+    title("Rotate now: all but the foreign one, which is refused and named, so the run ends failed")
+    playbook(api, rotate, *force, expect=2)
+    title("The fleet after the rotation")
+    show_state(api, fleet)
+    title("Again, as a schedule would: nothing changes, not one POST")
+    playbook(api, rotate, expect=2)
+    title("Allow the foreign key to be replaced, by its fingerprint")
+    allowed = json.dumps({"encryption_keys_replaceable_fingerprints": [fleet.foreign_key.fingerprint]})
+    playbook(api, rotate, "-e", allowed, expect=0)
+    title("The fleet at the end")
+    show_state(api, fleet)
+    title("On the vault host")
+    for path in sorted((DEMO / "keys").rglob("*")):
+        say(f"{oct(path.stat().st_mode & 0o7777)}  {path.relative_to(ROOT)}")
+
+
+def main() -> None:
+    """Run the demo; stop the sandbox whatever happens."""
+    fleet = example_fleet()
+    prepare(fleet)
+    api = Api(fleet)
+    try:
+        run_demo(api, fleet)
+    finally:
+        api.stop()
+    print(f"\nAll of this is in {REPORT}. Inventory and keyrings lie beside it.")
+
+
+if __name__ == "__main__":
+    main()

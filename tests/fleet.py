@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet of the demo and of the integration tests: 24 numbers in 3 WABAs, as a platform team might find them.
+
+Most hold an older key, one has none, one was registered again (MISMATCH), one holds a key that nobody here knows. The third
+WABA is a partner's and has a key of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import sys
+import typing as t
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.sandbox import Number, State, Token
+
+Inventory = dict[str, t.Any]
+
+
+class OldKey:
+    """A key made years ago with C(openssl genrsa -des3), and its passphrase (plainly fake)."""
+
+    def __init__(self, passphrase: str = "not-a-secret-old-passphrase") -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.passphrase = passphrase
+
+    @property
+    def public_pem(self) -> str:
+        return self._key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode()
+
+    @property
+    def private_pem(self) -> bytes:
+        return self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.BestAvailableEncryption(self.passphrase.encode()),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.public_pem)
+
+
+def fingerprint_of(pem: str) -> str:
+    """Return a public key's fingerprint, computed apart from the collection's own code."""
+    der = base64.b64decode("".join(line for line in pem.splitlines() if not line.startswith("-----")))
+    return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+
+
+@dataclasses.dataclass
+class Fleet:
+    """The numbers by host name, the sandbox's state, and the keys that they hold at the start."""
+
+    numbers: dict[str, str]
+    wabas: dict[str, str]
+    state: State
+    old_keys: dict[str, OldKey]
+    foreign_key: OldKey
+    absent: str = "number-05"
+    mismatch: str = "number-11"
+    foreign: str = "number-14"
+
+    def key_name(self, name: str) -> str:
+        """Return the name of the key that a number is to have."""
+        return "partner" if self.wabas[name].endswith("3") else "default"
+
+    def token(self, waba: str) -> str:
+        """Return the access token of a WABA (plainly fake, and long enough to be searched for)."""
+        return f"EAAfake-token-of-waba-{waba}-0123456789"
+
+    def held(self) -> dict[str, str | None]:
+        """Return what each number holds now, as the sandbox's state says."""
+        keys = {name: self.state.numbers[identity].business_public_key for name, identity in self.numbers.items()}
+        return {name: fingerprint_of(key) if key else None for name, key in keys.items()}
+
+    def inventory(self, base_url: str, vault: Inventory) -> Inventory:
+        """Return the inventory as YAML or JSON would hold it; C(vault) are the variables of the vault host."""
+        hosts = {
+            name: {
+                "whatsapp_phone_number_id": identity,
+                "whatsapp_access_token": self.token(self.wabas[name]),
+                "whatsapp_key_name": self.key_name(name),
+            }
+            for name, identity in self.numbers.items()
+        }
+        children = {
+            "whatsapp_vault": {"hosts": {"vault": vault}},
+            "whatsapp_numbers": {"hosts": hosts, "vars": {"whatsapp_base_url": base_url}},
+        }
+        return {"all": {"children": children}}
+
+
+def local_vault() -> Inventory:
+    """Return the variables of a vault host that is this machine."""
+    return {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+
+def example_fleet(count: int = 24) -> Fleet:
+    """Return a new fleet with new keys."""
+    old_keys = {"default": OldKey(), "partner": OldKey("not-a-secret-partner-passphrase")}
+    foreign_key = OldKey()
+    numbers = {f"number-{index:02d}": str(106600000000000 + index) for index in range(1, count + 1)}
+    wabas = {name: str(102200000000001 + index * 3 // count) for index, name in enumerate(numbers)}
+    fleet = Fleet(numbers, wabas, State(), old_keys, foreign_key)
+    for name, identity in numbers.items():
+        key = foreign_key if name == fleet.foreign else old_keys[fleet.key_name(name)]
+        fleet.state.numbers[identity] = Number(
+            waba_id=wabas[name],
+            business_public_key=None if name == fleet.absent else key.public_pem,
+            signature_status="MISMATCH" if name in (fleet.absent, fleet.mismatch) else "VALID",
+        )
+    fleet.state.tokens = {fleet.token(waba): Token(wabas=[waba]) for waba in set(wabas.values())}
+    return fleet
