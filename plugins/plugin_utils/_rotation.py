@@ -287,7 +287,7 @@ def _key_lines(keyrings: Rows, promoted: Rows, check_mode: bool) -> list[str]:
 def _short(fingerprint: str | None, predicted: t.Collection[str] = ()) -> str:
     if fingerprint is None:
         return "-"
-    return "(a new key)" if fingerprint in predicted else fingerprint[:19] + "…"
+    return "(new)" if fingerprint in predicted else fingerprint[:19] + "…"
 
 
 def _table(rows: Rows, predicted: t.Collection[str]) -> list[str]:

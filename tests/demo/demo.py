@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The main job for real: a sandbox as the API, this machine as the vault host, 24 numbers in 3 WABAs.
 
-Run it with C(make demo). Everything it makes lies in .demo of the checkout; what it started it stops.
+Run it with C(make demo). Everything it makes lies in .demo of the checkout, or in the folder that is named as its argument;
+what it started it stops.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.fleet import Fleet, example_fleet, fingerprint_of, local_vault  # noqa: E402
 
-DEMO = ROOT / ".demo"
+DEMO = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / ".demo"
 REPORT = DEMO / "report.txt"
 PASSPHRASE = "a-demo-passphrase-that-protects-nothing"
 
@@ -107,6 +108,8 @@ def playbook(api: Api, name: str, *arguments: str, expect: int) -> str:
 
 def prepare(fleet: Fleet) -> None:
     """Make the demo's folder: the collection installed from its tarball, and the old private keys as they were found."""
+    if DEMO.exists() and not (DEMO / "report.txt").exists() and any(DEMO.iterdir()):
+        raise SystemExit(f"{DEMO} is not a folder of this demo; it is left alone.")
     shutil.rmtree(DEMO, ignore_errors=True)
     (DEMO / "found").mkdir(parents=True, mode=0o700)
     for name, key in fleet.old_keys.items():
@@ -144,7 +147,7 @@ def run_demo(api: Api, fleet: Fleet) -> None:
     show_state(api, fleet)
     title("On the vault host")
     for path in sorted((DEMO / "keys").rglob("*")):
-        say(f"{oct(path.stat().st_mode & 0o7777)}  {path.relative_to(ROOT)}")
+        say(f"{oct(path.stat().st_mode & 0o7777)}  {path.relative_to(DEMO)}")
 
 
 def main() -> None:

@@ -126,6 +126,10 @@ class Sandbox:
         """Append a fault to the queue of an id (`*`: any)."""
         self._api.faults.add(phone_number_id, Fault.from_json({"kind": kind, **members}))
 
+    def forget_requests(self) -> None:
+        """Empty the request log; faults stay."""
+        self._api.requests.clear()
+
     def clear(self) -> None:
         """Forget faults and the request log; the state and the settings stay."""
         self._api.clear()

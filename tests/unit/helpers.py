@@ -9,8 +9,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import http.server
+import json
+import ssl
 import threading
 import typing as t
+from urllib.parse import parse_qsl, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -21,7 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import Spec
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, Spec
+from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
+from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
+from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, make_provider
 
 Params = dict[str, t.Any]
 
@@ -97,3 +104,92 @@ def body_pieces(pem: str, size: int = 12) -> set[str]:
     lines = [line for line in pem.replace("\\r", "").replace("\\n", "\n").splitlines() if "-----" not in line]
     body = "".join("".join(lines).split())
     return {body[i:i + size] for i in range(len(body) - size + 1)}
+
+
+def make_client(base_url: str, access_token: str = "sandbox-token-1", **options: t.Any) -> Provider:
+    """A provider's client with a transport of its own, as the modules make it."""
+    params = module_params(CONNECTION, base_url=base_url, access_token=access_token, **options)
+    return make_provider(connection_of(params), Transport())
+
+
+def make_job(seconds: float = 30.0) -> Job:
+    return Job(Deadline(seconds))
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode()))
+
+
+class Recorder:
+    """A server on loopback that keeps whole requests, secrets and all, and counts connections.
+
+    It answers each request with the next of ``answers`` (status, headers, body), the last one again and again.
+    """
+
+    def __init__(self, *answers: tuple[int, dict[str, str], t.Any], tls: tuple[str, str] | None = None) -> None:
+        self.seen: list[Seen] = []
+        self.connections = 0
+        self._answers = list(answers) or [(200, {}, {"data": []})]
+        recorder = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                recorder.connections += 1
+                super().setup()
+
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except (ConnectionError, ssl.SSLError):
+                    self.close_connection = True
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                parts = urlsplit(self.path)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                recorder.seen.append(Seen(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
+                status, more, document = recorder.next_answer()
+                content = document if isinstance(document, bytes) else json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **more}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_CONNECT = answer
+
+            def log_message(self, *arguments: t.Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.base_url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    def next_answer(self) -> tuple[int, dict[str, str], t.Any]:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    def __enter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
