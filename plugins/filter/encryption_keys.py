@@ -19,9 +19,11 @@ def encryption_keys_fleet(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any
     return rotation.public_rows(rotation.collect_numbers(hosts, hostvars))
 
 
-def encryption_keys_numbers(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], plan: Rows | None = None) -> Rows:
+def encryption_keys_numbers(
+    hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, str], plan: Rows | None = None
+) -> Rows:
     """Return the numbers as the modules take them, with their credentials; with a plan, those to publish with their key."""
-    return rotation.for_module(rotation.collect_numbers(hosts, hostvars), plan)
+    return rotation.for_module(rotation.collect_numbers(hosts, hostvars), credentials, plan)
 
 
 def encryption_keys_plan(

@@ -90,8 +90,9 @@ options:
     elements: str
   import_private_key_path:
     description:
-      - Private key on this host to adopt as the current one first, with O(state=present) or O(state=staged). PKCS#8 or PKCS#1, plain or encrypted, as
-        C(openssl genrsa) writes them, also with C(-des3). A key that the keyring knows already changes nothing; another one is
+      - Private key on this host to adopt as the current one first, with O(state=present) or O(state=staged).
+      - PKCS#8 or PKCS#1, plain or encrypted, as C(openssl genrsa) writes them, also with C(-des3).
+      - A key that the keyring knows already changes nothing; another one is
         refused if the keyring has a current key, unless with O(state=present) and O(force=true).
     type: path
   import_private_key_content:

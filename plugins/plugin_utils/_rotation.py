@@ -16,6 +16,8 @@ import collections
 import re
 import typing as t
 
+from jinja2 import Undefined
+
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
 from ansible_collections.waba.flows.plugins.module_utils._keys import normalise_fingerprint
@@ -79,6 +81,8 @@ def _variable(variables: t.Mapping[str, t.Any], option: str) -> t.Any:
     name = _PREFIX + option
     try:
         value = variables.get(name)
+        if isinstance(value, Undefined):  # ansible-core 2.19 and newer hand it over, and it raises when it is used
+            str(value)
     except Exception as error:
         # Templating fails in different ways from one ansible-core to the next. The error's text can quote a value, so
         # only the name of an undefined variable is taken from it.
@@ -100,12 +104,14 @@ def public_rows(numbers: Rows) -> Rows:
     return [{key: row[key] for key in ("name", "phone_number_id", "key_name", "problem") if key in row} for row in numbers]
 
 
-def for_module(numbers: Rows, plan: Rows | None = None) -> Rows:
+def for_module(numbers: Rows, credentials: t.Mapping[str, str], plan: Rows | None = None) -> Rows:
     """Return the usable numbers as the modules' option phone_numbers takes them, with their credentials.
 
-    With a plan, only the numbers that need a POST, each with its key and compare-and-set.
+    C(credentials) are for the numbers that have none of their own; an empty one counts as none. With a plan, only the
+    numbers that need a POST, each with its key and compare-and-set.
     """
-    usable = [{k: v for k, v in row.items() if k != "key_name"} for row in numbers if "problem" not in row]
+    shared = {name: value for name, value in credentials.items() if value}
+    usable = [{**shared, **{k: v for k, v in row.items() if k != "key_name"}} for row in numbers if "problem" not in row]
     if plan is None:
         return usable
     wanted = {row["name"]: row for row in plan if row["publish"]}

@@ -97,7 +97,9 @@ def playbook(api: Api, name: str, *arguments: str, expect: int) -> str:
     }
     api.ask("requests", method="DELETE")
     started = time.monotonic()
-    run = subprocess.run(command, cwd=DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    run = subprocess.run(
+        command, cwd=DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     say(run.stdout.strip())
     posts = sum(request["method"] == "POST" for request in api.ask("requests"))
     say(f"\nThat took {time.monotonic() - started:.1f} s, {posts} POSTs reached the API, exit status {run.returncode}.")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import socket
@@ -166,7 +167,7 @@ def test_allow_http_allows_http_and_nothing_else() -> None:
 ])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_is_sent_again(
-    method: str, fault: dict[str, t.Any], gets: int, posts: int, box: Sandbox, keys: Keys, clock: Clock
+    *, method: str, fault: dict[str, t.Any], gets: int, posts: int, box: Sandbox, keys: Keys, clock: Clock
 ) -> None:
     box.fault(DEFAULT_NUMBER, **fault)
     expected = gets if method == "GET" else posts
@@ -208,7 +209,7 @@ def test_pauses_grow_and_have_jitter(box: Sandbox, clock: Clock) -> None:
 ])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_wait_of_a_throttling_answer_is_kept(
-    method: str, members: dict[str, int], wait: float, box: Sandbox, keys: Keys, clock: Clock
+    *, method: str, members: dict[str, int], wait: float, box: Sandbox, keys: Keys, clock: Clock
 ) -> None:
     box.fault(DEFAULT_NUMBER, "throttle", **members)
     request = request_for(box.base_url, method, keys.a.pem if method == "POST" else None)
@@ -366,7 +367,7 @@ def test_remaining_time_is_never_negative(clock: Clock) -> None:
 @pytest.mark.parametrize(("fault", "error", "why"), [
     ({"kind": "big_body", "bytes": 3 * 1024 * 1024}, InvalidAnswer, "larger than 2097152 bytes"),
     ({"kind": "truncated"}, ConnectionFailed, "before a whole answer had arrived"),
-    ({"kind": "reset"}, ConnectionFailed, "before a whole answer had arrived: Connection reset by peer"),
+    ({"kind": "reset"}, ConnectionFailed, "before a whole answer had arrived"),
     ({"kind": "html", "status": 200}, InvalidAnswer, "not JSON"),
     ({"kind": "empty"}, InvalidAnswer, "an empty body"),
     ({"kind": "body", "body": "{\"data\": [", "status": 200}, InvalidAnswer, "not JSON"),
@@ -375,7 +376,7 @@ def test_remaining_time_is_never_negative(clock: Clock) -> None:
 ])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_bad_answers_are_named_and_may_hide_a_change(
-    method: str, fault: dict[str, t.Any], error: type[TransportError], why: str, box: Sandbox, keys: Keys
+    *, method: str, fault: dict[str, t.Any], error: type[TransportError], why: str, box: Sandbox, keys: Keys
 ) -> None:
     box.fault(DEFAULT_NUMBER, **fault)
     with pytest.raises(error, match=why) as caught:
@@ -411,7 +412,7 @@ def test_a_host_name_that_does_not_resolve_sent_nothing(monkeypatch: pytest.Monk
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(ConnectionFailed, match="https://api.example cannot be reached: Name or service not known") as caught:
+    with pytest.raises(ConnectionFailed, match=r"https://api\.example cannot be reached: Name or service not known") as caught:
         call(make_http(retries=0), request_for("https://api.example"))
     assert not caught.value.outcome_unknown
 
@@ -437,13 +438,33 @@ def test_secrets_are_blotted_out_longest_first() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_redirect_is_not_followed(method: str, status: int, keys: Keys) -> None:
-    with Recorder() as other, Recorder((status, {"Location": other.base_url + "/x"}, {})) as server:
+@pytest.mark.parametrize("body", [b"", b"<html>moved</html>", b" " * 3_000_000], ids=["empty", "html", "big"])
+def test_a_redirect_is_not_followed(method: str, status: int, body: bytes, keys: Keys, clock: Clock) -> None:
+    with Recorder() as other, Recorder((status, {"Location": other.base_url + "/x"}, body)) as server:
         with pytest.raises(InvalidAnswer, match=f"HTTP {status}") as caught:
-            call(make_http(), request_for(server.base_url, method, keys.a.pem if method == "POST" else None))
+            call(make_http(clock), request_for(server.base_url, method, keys.a.pem if method == "POST" else None))
         assert len(server.seen) == 1
         assert (other.connections, other.seen) == (0, [])
     assert other.base_url not in str(caught.value)
+
+
+def test_the_body_of_a_redirect_cannot_outlast_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip_redirect, args=(server,), daemon=True).start()
+        start = time.monotonic()
+        with pytest.raises(TransportError):
+            call(make_http(retries=0), request_for(f"http://127.0.0.1:{server.getsockname()[1]}"), seconds=0.5)
+        assert time.monotonic() - start < 0.5 + 1.5
+
+
+def drip_redirect(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: https://example.org/\r\nContent-Length: 60\r\n\r\n")
+        for _ in range(60):
+            connection.sendall(b" ")
+            time.sleep(0.05)
 
 
 def test_a_password_in_netrc_does_not_take_the_place_of_the_token(
@@ -556,7 +577,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 def test_a_certificate_of_an_unknown_ca_is_refused_before_anything_is_sent(certificate: tuple[str, str]) -> None:
     with Recorder(tls=certificate) as server:
-        with pytest.raises(TlsError, match="was not accepted.*self-signed certificate") as caught:
+        with pytest.raises(TlsError, match=r"was not accepted.*self-signed certificate") as caught:
             call(make_http(), request_for(server.base_url))
         assert server.seen == []
     assert not caught.value.outcome_unknown
@@ -596,7 +617,7 @@ def test_the_check_can_be_given_up(bundle: str | None, certificate: tuple[str, s
 
 
 def test_a_missing_ca_file_is_named() -> None:
-    with pytest.raises(InvalidOptions, match="ca_path /nonexistent/ca.pem does not exist"):
+    with pytest.raises(InvalidOptions, match=r"ca_path /nonexistent/ca\.pem does not exist"):
         make_client("https://127.0.0.1", ca_path="/nonexistent/ca.pem")
 
 

@@ -1,0 +1,251 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input, through ansible-playbook: one clear message each, that names the number or host and the remedy."""
+
+from __future__ import annotations
+
+import platform
+import re
+import socket
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run, World
+
+
+def fatal(run: Run) -> int:
+    """Return how many tasks ended the run with a failure."""
+    return len(re.findall(r"^fatal: ", run.output, re.MULTILINE))
+
+
+def assert_one_message(run: Run, *parts: str) -> None:
+    assert run.status != 0, run.output
+    assert fatal(run) == 1, run.output
+    for part in parts:
+        assert part in run.failures, run.output
+
+
+def assert_nothing_done(world: World) -> None:
+    assert world.box.posts == []
+    assert not world.keys.exists()
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """A world that would rotate without a failure."""
+    del world.numbers[world.fleet.foreign]
+    world.import_old_keys()
+    return world
+
+
+def assert_others_done(world: World, run: Run, failed: str) -> None:
+    """The one number failed; all others are on the new key of theirs."""
+    assert {name for name, outcome in run.outcomes.items() if outcome == "failed"} == {failed}
+    assert set(run.outcomes.values()) <= {"failed", "replaced", "set"}
+    held = world.fleet.held()
+    published = {world.fingerprint(name, state) for name in ("default", "partner") for state in ("current", "pending")}
+    assert all(held[name] in published for name in world.numbers if name != failed)
+
+
+def test_wrong_token_of_one_number(ready: World) -> None:
+    ready.numbers["number-04"]["whatsapp_access_token"] = "wrong-token-0123456789"
+    run = ready.run(encryption_keys_force=True)
+    assert_one_message(run, "number-04", ready.fleet.numbers["number-04"], "code 190", "create a new system-user token")
+    assert "number-03" not in run.failures
+    assert_others_done(ready, run, "number-04")
+
+
+def test_waba_id_given_as_phone_number_id(ready: World) -> None:
+    waba = ready.fleet.wabas["number-04"]
+    ready.numbers["number-04"]["whatsapp_phone_number_id"] = waba
+    run = ready.run(encryption_keys_force=True)
+    assert_one_message(run, "number-04", waba, "code 100, subcode 33", "not the WABA ID")
+    assert_others_done(ready, run, "number-04")
+
+
+def test_phone_number_given_as_its_id(ready: World) -> None:
+    ready.numbers["number-04"]["whatsapp_phone_number_id"] = "+4915123456789"
+    run = ready.run(encryption_keys_force=True)
+    assert_one_message(run, "number-04", "not the phone number itself")
+    assert_others_done(ready, run, "number-04")
+
+
+@pytest.mark.parametrize(("variable", "value", "message"), [
+    ("whatsapp_access_token", "{{ token_of_waba_9 }}", "whatsapp_access_token cannot be templated"),
+    ("whatsapp_access_token", None, "No access token is given"),
+    ("whatsapp_phone_number_id", None, "set the host variable whatsapp_phone_number_id"),
+    ("whatsapp_key_name", "../elsewhere", "whatsapp_key_name may hold"),
+    ("whatsapp_api_version", "24", "not of the form v24.0"),
+    ("whatsapp_base_url", "http://api.example.com", "the credential would travel readable"),
+])
+def test_variable_missing_or_wrong_on_one_host(ready: World, variable: str, value: str | None, message: str) -> None:
+    variables = ready.numbers["number-04"]
+    variables.pop(variable, None)
+    if value is not None:
+        variables[variable] = value
+    run = ready.run(encryption_keys_force=True)
+    assert_one_message(run, "number-04", message)
+    assert_others_done(ready, run, "number-04")
+
+
+def test_host_named_by_its_id_needs_no_variable(world: World) -> None:
+    identity = world.fleet.numbers["number-01"]
+    variables = world.numbers.pop("number-01")
+    del variables["whatsapp_phone_number_id"]
+    world.numbers[identity] = variables
+    run = world.run("waba.flows.rotate", "--limit", f"vault,{identity}", encryption_keys_replace_foreign=True)
+    assert run.status == 0, run.output
+
+
+def test_same_phone_number_id_on_two_hosts(world: World) -> None:
+    world.numbers["number-04"]["whatsapp_phone_number_id"] = world.fleet.numbers["number-03"]
+    run = world.run()
+    assert_one_message(run, world.fleet.numbers["number-03"], "number-03", "number-04", "Nothing was")
+    assert world.box.requests == []
+    assert_nothing_done(world)
+
+
+def test_no_vault_host(world: World) -> None:
+    world.vaults.clear()
+    assert_one_message(world.run(), "There is no vault host", "whatsapp_vault", "encryption_keys_vault_group")
+    assert_nothing_done(world)
+
+
+def test_two_vault_hosts(world: World) -> None:
+    world.vaults["vault2"] = world.vaults["vault"]
+    run = world.run()
+    assert run.status != 0
+    assert "exactly one vault host" in run.failures
+    assert "vault, vault2" in run.failures
+    assert_nothing_done(world)
+
+
+@pytest.mark.parametrize("group", ["whatsapp_numbers", "no_such_group"])
+def test_empty_or_missing_group(world: World, group: str) -> None:
+    world.numbers.clear()
+    assert_one_message(world.run(encryption_keys_group=group), group, "has 0 numbers", "Check the inventory")
+    assert_nothing_done(world)
+
+
+def test_fewer_numbers_than_expected(world: World) -> None:
+    assert_one_message(world.run(encryption_keys_minimum_numbers=25), "has 24 numbers", "at least 25")
+    assert_nothing_done(world)
+
+
+def test_limit_without_the_vault_host(world: World) -> None:
+    run = world.run("waba.flows.rotate", "--limit", "number-01")
+    assert_one_message(run, "leaves out the vault host (vault)", "--limit 'number-01,vault'")
+    assert_nothing_done(world)
+
+
+def test_limit_by_file_is_refused(world: World) -> None:
+    (world.folder / "limit").write_text("vault\nnumber-01\n")
+    assert_one_message(world.run("waba.flows.rotate", "--limit", f"@{world.folder}/limit"), "@file", "Give host names")
+    assert_nothing_done(world)
+
+
+def test_no_passphrase(world: World) -> None:
+    world.environment.clear()
+    assert_one_message(world.run(), "No passphrase", "vault", "encryption_keys_passphrase")
+    assert_nothing_done(world)
+
+
+def test_unwritable_vault_path(world: World) -> None:
+    """A path below a file cannot be made, not even by root."""
+    (world.folder / "file").write_text("")
+    run = world.run(encryption_keys_path=str(world.folder / "file" / "keys"))
+    assert_one_message(run, "Not a directory", platform.node(), "Check owner, permissions")
+    assert world.box.posts == []
+    assert set(run.outcomes.values()) == {"skipped"}
+
+
+def test_wrong_passphrase_for_one_keyring_leaves_the_other_key_alone(ready: World) -> None:
+    (ready.keys / "default").rename(ready.folder / "kept")
+    ready.environment["WHATSAPP_KEYRING_PASSPHRASE"] = "another-passphrase-entirely"
+    done = ready.play([{"waba.flows.whatsapp_flows_keyring": {"path": str(ready.keys), "name": "default"}}])
+    assert done.status == 0, done.output
+    before = sorted(path.read_bytes() for path in (ready.keys / "partner").iterdir())
+    run = ready.run(encryption_keys_replace_foreign=True)
+    assert_one_message(run, "partner (keyring)", "the passphrase is wrong", "encryption_keys_passphrase")
+    expected = {name: "skipped" if ready.fleet.key_name(name) == "partner" else "replaced" for name in ready.numbers}
+    assert run.outcomes == {**expected, ready.fleet.absent: "set"}
+    assert sorted(path.read_bytes() for path in (ready.keys / "partner").iterdir()) == before
+
+
+def test_api_unreachable(world: World) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        for variables in world.numbers.values():
+            variables["whatsapp_base_url"] = f"http://127.0.0.1:{closed.getsockname()[1]}"
+            variables["whatsapp_retries"] = 0
+        run = world.run()
+    assert_one_message(run, "number-01", "number-24", "cannot be reached", "Check base_url, the network")
+    assert_nothing_done(world)
+
+
+def test_api_gone_while_publishing(ready: World) -> None:
+    """Reading works, every POST is cut: nothing is promoted, every number says what is known of it."""
+    ready.box.fault("*", "reset", method="POST", times=-1)
+    for variables in ready.numbers.values():
+        variables["whatsapp_retries"] = 0
+    run = ready.run(encryption_keys_force=True)
+    assert_one_message(run, "number-01", "closed the connection")
+    assert set(run.outcomes.values()) == {"failed"}
+    assert ready.fingerprint("default", "pending")
+
+
+def test_replaceable_fingerprint_that_is_none(world: World) -> None:
+    run = world.run(encryption_keys_replaceable_fingerprints=["aa:bb"])
+    assert_one_message(run, "encryption_keys_replaceable_fingerprints", "'aa:bb' is not a fingerprint")
+    assert world.box.posts == []
+
+
+def test_import_for_a_key_that_no_number_has(world: World) -> None:
+    run = world.run(encryption_keys_import_private_key_path="/nowhere.pem", encryption_keys_import_key_name="shop")
+    assert_one_message(run, "No number", "'shop'", "default, partner")
+    assert_nothing_done(world)
+
+
+def test_import_of_a_missing_file(world: World) -> None:
+    run = world.run(encryption_keys_import_private_key_path="/nowhere.pem")
+    assert_one_message(run, "default (keyring)", "/nowhere.pem cannot be read", platform.node(), "on the vault host")
+    assert not list((world.keys / "default").glob("*.pem"))
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python without requests and cryptography."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return str(folder / "bin" / "python")
+
+
+def local(interpreter: str) -> dict[str, t.Any]:
+    return {"ansible_connection": "local", "ansible_python_interpreter": interpreter}
+
+
+def test_library_missing_on_the_vault_host(world: World, bare_python: str) -> None:
+    world.vaults["vault"] = local(bare_python)
+    run = world.run()
+    assert_one_message(run, "cryptography", platform.node(), str(Path(bare_python).parent))
+    assert_nothing_done(world)
+
+
+def test_library_missing_on_the_api_host(world: World, bare_python: str) -> None:
+    world.inventory["all"]["hosts"] = {"api": local(bare_python)}
+    run = world.run(encryption_keys_api_host="api")
+    assert_one_message(run, "Nothing was changed", "requests", platform.node())
+    assert_nothing_done(world)
+
+
+def test_api_host_unreachable(world: World) -> None:
+    world.inventory["all"]["hosts"] = {"api": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+    run = world.run(encryption_keys_api_host="api")
+    assert run.status != 0
+    assert "Nothing was changed" in run.failures
+    assert_nothing_done(world)

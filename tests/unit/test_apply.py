@@ -1,0 +1,449 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The work on one number: exactly which requests are sent, in which order, and a true account of what was done."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.waba.flows.plugins.module_utils._apply import Applied, Rules, Target, apply_key, read_key
+from ansible_collections.waba.flows.plugins.module_utils._errors import (
+    ApiError,
+    ConnectionFailed,
+    InvalidOptions,
+    NotVerified,
+    Timeout,
+    WabaError,
+)
+from ansible_collections.waba.flows.plugins.module_utils._http import Job
+from ansible_collections.waba.flows.plugins.module_utils._providers import Connection, Provider
+from ansible_collections.waba.flows.plugins.module_utils._reconcile import Desired, PublishedKey
+from ansible_collections.waba.flows.tests.unit.helpers import Clock, KeyPair, Keys, make_client, make_job
+from tests.sandbox import DEFAULT_NUMBER, Sandbox, make_number
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+def rules(check_mode: bool = False, retries: int = 3, verify_timeout: float = 1.0) -> Rules:
+    return Rules(verify_timeout, check_mode, retries)
+
+
+def desired(key: KeyPair, **members: t.Any) -> Desired:
+    return Desired(key.pem, key.fingerprint, **members)
+
+
+def hold(box: Sandbox, key: KeyPair | None, status: str = "VALID") -> None:
+    box.state.numbers[DEFAULT_NUMBER] = make_number(key=key.pem if key else None, signature_status=status)
+
+
+def apply(box: Sandbox, wanted: Desired, how: Rules | None = None, *, number: str = DEFAULT_NUMBER, **options: t.Any) -> Applied:
+    client = make_client(box.base_url, **options)
+    return apply_key(Target(client, number, make_job()), wanted, how or rules())
+
+
+def methods(box: Sandbox) -> str:
+    return " ".join(record.method for record in box.requests)
+
+
+def fingerprints(done: Applied) -> tuple[str | None, str | None]:
+    return (done.before.fingerprint if done.before else "not known", done.after.fingerprint if done.after else "not known")
+
+
+# -- without faults
+
+
+def test_read_sends_one_get(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.a)
+    done = read_key(Target(make_client(box.base_url), DEFAULT_NUMBER, make_job()))
+    assert (done.outcome, done.changed, done.attempts, done.error) == ("read", False, 0, None)
+    assert done.after == PublishedKey(keys.a.pem, keys.a.fingerprint, "VALID")
+    assert methods(box) == "GET"
+
+
+# what the number holds ("a" is the desired key), its status, what is allowed, the outcome, the requests
+PLAIN: list[tuple[str, str, dict[str, t.Any], str, str]] = [
+    ("", "MISMATCH", {}, "set", "GET POST GET"),
+    ("", "MISMATCH", {"expected": frozenset()}, "set", "GET POST GET"),
+    ("b", "VALID", {}, "replaced", "GET POST GET"),
+    ("b", "VALID", {"expected": "held"}, "replaced", "GET POST GET"),
+    ("b", "MISMATCH", {}, "replaced", "GET POST GET"),
+    ("a", "VALID", {}, "unchanged", "GET"),
+    ("a", "VALID", {"expected": frozenset()}, "unchanged", "GET"),
+    ("a", "MISMATCH", {}, "resigned", "GET POST GET"),
+    ("a", "VALID", {"force": True}, "resigned", "GET POST GET"),
+    ("b", "VALID", {"expected": frozenset()}, "refused", "GET"),
+    ("b", "VALID", {"expected": frozenset(), "force": True}, "refused", "GET"),
+]
+
+
+def allowed(members: dict[str, t.Any], held: KeyPair | None) -> dict[str, t.Any]:
+    if members.get("expected") == "held" and held:
+        return {**members, "expected": frozenset({held.fingerprint})}
+    return members
+
+
+@pytest.mark.parametrize(("held", "status", "members", "outcome", "sequence"), PLAIN)
+def test_outcome_and_requests(
+    *, held: str, status: str, members: dict[str, t.Any], outcome: str, sequence: str, box: Sandbox, keys: Keys
+) -> None:
+    holds = getattr(keys, held) if held else None
+    hold(box, holds, status)
+    done = apply(box, desired(keys.a, **allowed(members, holds)))
+    assert (done.outcome, methods(box)) == (outcome, sequence)
+    assert done.changed is (outcome in ("set", "replaced", "resigned"))
+    assert done.attempts == sequence.count("POST")
+    after = keys.b.fingerprint if outcome == "refused" else keys.a.fingerprint
+    assert fingerprints(done) == (holds.fingerprint if holds else None, after)
+    assert (done.error is not None) is (outcome == "refused")
+
+
+@pytest.mark.parametrize(("held", "status", "members", "outcome", "sequence"), PLAIN)
+def test_check_mode_predicts_it_with_one_get(
+    *, held: str, status: str, members: dict[str, t.Any], outcome: str, sequence: str, box: Sandbox, keys: Keys
+) -> None:
+    holds = getattr(keys, held) if held else None
+    hold(box, holds, status)
+    wanted = desired(keys.a, **allowed(members, holds))
+    predicted = apply(box, wanted, rules(check_mode=True))
+    assert (predicted.outcome, methods(box), predicted.attempts) == (outcome, "GET", 0)
+    assert box.state.numbers[DEFAULT_NUMBER].business_public_key == (holds.pem if holds else None)
+    real = apply(box, wanted)
+    assert (predicted.outcome, predicted.changed, fingerprints(predicted)) == (real.outcome, real.changed, fingerprints(real))
+    assert predicted.after == real.after
+    assert "POST" in sequence or not box.posts
+
+
+def test_a_second_run_sends_one_get(box: Sandbox, keys: Keys) -> None:
+    assert apply(box, desired(keys.a)).outcome == "set"
+    box.clear()
+    assert apply(box, desired(keys.a)).outcome == "unchanged"
+    assert methods(box) == "GET"
+
+
+def test_a_refusal_names_the_key_that_is_there_and_what_to_do(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.b)
+    done = apply(box, desired(keys.a, expected=frozenset({keys.c.fingerprint})))
+    assert keys.b.fingerprint in str(done.error)
+    assert "expected_fingerprints" in str(done.error)
+    assert done.error is not None
+    assert not done.error.retryable
+
+
+def test_an_id_that_cannot_be_one_sends_nothing(box: Sandbox, keys: Keys) -> None:
+    done = apply(box, desired(keys.a), number="+15550100")
+    assert (done.outcome, done.changed, fingerprints(done)) == ("failed", False, ("not known", "not known"))
+    assert isinstance(done.error, InvalidOptions)
+    assert box.requests == []
+
+
+def test_a_number_that_cannot_be_read_is_not_written(box: Sandbox, keys: Keys) -> None:
+    done = apply(box, desired(keys.a), access_token="wrong")
+    assert (done.outcome, done.changed, done.before, done.after) == ("failed", False, None, None)
+    assert methods(box) == "GET"
+
+
+def test_an_answer_that_is_not_understood_does_not_lead_to_a_post(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.b)
+    box.fault(DEFAULT_NUMBER, "body", body="{}", method="GET")
+    done = apply(box, desired(keys.a))
+    assert (done.outcome, done.changed) == ("failed", False)
+    assert methods(box) == "GET"
+
+
+# -- faults of the POST: the fault, and the requests that follow
+#
+# Without an answer that says yes, the number is read first; the key is sent again only where it is not there.
+
+RECOVERED: list[tuple[dict[str, t.Any], str]] = [
+    ({"kind": "applied_then_error"}, "GET POST GET GET"),
+    ({"kind": "applied_then_reset"}, "GET POST GET GET"),
+    ({"kind": "html", "status": 502, "applied": True}, "GET POST GET GET"),
+    ({"kind": "html", "status": 200, "applied": True}, "GET POST GET GET"),
+    ({"kind": "empty", "applied": True}, "GET POST GET GET"),
+    ({"kind": "truncated"}, "GET POST GET GET"),
+    ({"kind": "error", "status": 500, "code": 131000}, "GET POST GET POST GET"),
+    ({"kind": "error", "status": 500, "code": 131000, "times": 3}, "GET POST GET POST GET POST GET POST GET"),
+    ({"kind": "reset"}, "GET POST GET POST GET"),
+    ({"kind": "html", "status": 502}, "GET POST GET POST GET"),
+    ({"kind": "throttle", "retry_after": 0}, "GET POST POST GET"),
+    ({"kind": "throttle", "retry_after": 0, "times": 3}, "GET POST POST POST POST GET"),
+    ({"kind": "stale_reads", "reads": 2}, "GET POST GET GET GET"),
+]
+
+
+@pytest.mark.parametrize(("fault", "sequence"), RECOVERED)
+@pytest.mark.parametrize("held", ["", "b"])
+def test_a_fault_of_the_post_is_overcome(fault: dict[str, t.Any], sequence: str, held: str, box: Sandbox, keys: Keys) -> None:
+    holds = getattr(keys, held) if held else None
+    hold(box, holds, "VALID" if holds else "MISMATCH")
+    box.fault(DEFAULT_NUMBER, **{"method": "POST", **fault})
+    done = apply(box, desired(keys.a))
+    assert done.error is None
+    assert (done.outcome, done.changed) == ("replaced" if held else "set", True)
+    assert methods(box) == sequence
+    assert box.state.numbers[DEFAULT_NUMBER].business_public_key == keys.a.pem
+    assert fingerprints(done) == (holds.fingerprint if holds else None, keys.a.fingerprint)
+
+
+def test_the_key_is_read_back_and_found_so_it_is_sent_once(box: Sandbox, keys: Keys) -> None:
+    box.fault(DEFAULT_NUMBER, "applied_then_error")
+    assert apply(box, desired(keys.a)).attempts == 1
+
+
+def test_a_resigned_key_counts_as_applied_once_its_status_is_valid(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.a, "MISMATCH")
+    box.fault(DEFAULT_NUMBER, "applied_then_error")
+    done = apply(box, desired(keys.a))
+    assert (done.outcome, done.changed, done.attempts) == ("resigned", True, 1)
+
+
+def test_a_mismatch_after_the_post_is_not_verified(box: Sandbox, keys: Keys) -> None:
+    box.fault(DEFAULT_NUMBER, "mismatch")
+    done = apply(box, desired(keys.a), rules(verify_timeout=0.05))
+    assert isinstance(done.error, NotVerified)
+    assert (done.outcome, done.changed) == ("failed", True)
+    assert done.after == PublishedKey(keys.a.pem, keys.a.fingerprint, "MISMATCH")
+    assert "MISMATCH" in str(done.error)
+    assert done.error.retryable
+
+
+def test_a_post_that_is_ignored_is_not_verified(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.b)
+    box.fault(DEFAULT_NUMBER, "ignored_post")
+    done = apply(box, desired(keys.a), rules(verify_timeout=0))
+    assert isinstance(done.error, NotVerified)
+    assert (done.outcome, done.changed) == ("failed", True)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.b.fingerprint)
+    assert methods(box) == "GET POST GET"
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.0, 1), (0.03, 3), (0.07, 4)])
+def test_verify_timeout_bounds_the_looks(seconds: float, looks: int, box: Sandbox, keys: Keys, clock: Clock) -> None:
+    box.fault(DEFAULT_NUMBER, "ignored_post")
+    done = apply(box, desired(keys.a), Rules(seconds, False, 3, clock.sleep))
+    assert isinstance(done.error, NotVerified)
+    assert methods(box) == " ".join(["GET", "POST"] + ["GET"] * looks)
+    assert sum(clock.slept) == pytest.approx(seconds)
+
+
+def test_verifying_does_not_outlast_the_total_time(box: Sandbox, keys: Keys, clock: Clock) -> None:
+    box.fault(DEFAULT_NUMBER, "ignored_post")
+    target = Target(make_client(box.base_url), DEFAULT_NUMBER, make_job(2.0))
+    done = apply_key(target, desired(keys.a), Rules(1000.0, False, 3, clock.sleep))
+    assert isinstance(done.error, NotVerified)
+    assert max(clock.slept) < 2.0
+
+
+@pytest.mark.parametrize(("fault", "sequence", "changed"), [
+    ({"kind": "error", "status": 400, "code": 100}, "GET POST", False),
+    ({"kind": "error", "status": 403, "code": 200}, "GET POST", False),
+    ({"kind": "error", "status": 400, "code": 133010}, "GET POST", False),
+    ({"kind": "error", "status": 500, "code": 133010}, "GET POST", False),
+    ({"kind": "error", "status": 500, "code": 131045}, "GET POST", False),
+    ({"kind": "throttle", "retry_after": 1000}, "GET POST", False),
+    ({"kind": "throttle", "retry_after": 0}, "GET POST POST POST", False),
+    ({"kind": "error", "status": 500, "code": 131000}, "GET POST GET POST GET POST GET", False),
+    ({"kind": "reset"}, "GET POST GET POST GET POST GET", False),
+])
+def test_a_post_that_fails_for_good(
+    *, fault: dict[str, t.Any], sequence: str, changed: bool, box: Sandbox, keys: Keys
+) -> None:
+    hold(box, keys.b)
+    box.fault(DEFAULT_NUMBER, **{"method": "POST", "times": -1, **fault})
+    done = apply(box, desired(keys.a), rules(retries=2), retries=2)
+    assert methods(box) == sequence
+    assert (done.outcome, done.changed) == ("failed", changed)
+    assert isinstance(done.error, WabaError)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.b.fingerprint)
+
+
+def test_an_answer_to_the_post_that_stays_not_understood_leaves_the_key_as_read_back(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.b)
+    box.fault(DEFAULT_NUMBER, "html", status=200, method="POST", times=-1)
+    done = apply(box, desired(keys.a), rules(retries=1), retries=1)
+    assert (done.outcome, done.changed) == ("failed", False)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.b.fingerprint)
+
+
+@pytest.mark.parametrize("kind", ["applied_then_error", "applied_then_reset"])
+def test_an_error_while_reading_back_after_an_unknown_outcome_counts_as_changed(kind: str, box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.b)
+    box.fault(DEFAULT_NUMBER, kind)
+    client = make_client(box.base_url)
+    done = apply_key(Target(Deafened(client, after=1), DEFAULT_NUMBER, make_job()), desired(keys.a), rules())
+    assert (done.outcome, done.changed) == ("failed", True)
+    assert fingerprints(done) == (keys.b.fingerprint, "not known")
+
+
+def test_an_error_while_verifying_counts_as_changed_and_the_old_key_is_not_reported_as_held(box: Sandbox, keys: Keys) -> None:
+    hold(box, keys.b)
+    client = make_client(box.base_url)
+    done = apply_key(Target(Deafened(client, after=1), DEFAULT_NUMBER, make_job()), desired(keys.a), rules())
+    assert isinstance(done.error, ConnectionFailed)
+    assert (done.outcome, done.changed, done.attempts) == ("failed", True, 1)
+    assert box.state.numbers[DEFAULT_NUMBER].business_public_key == keys.a.pem
+    assert fingerprints(done) == (keys.b.fingerprint, "not known")
+
+
+def test_the_tally_counts_every_request_and_repetition(box: Sandbox, keys: Keys) -> None:
+    box.fault(DEFAULT_NUMBER, "error", status=500, code=131000, method="POST")
+    box.fault(DEFAULT_NUMBER, "error", status=500, code=2, method="GET")
+    job = make_job()
+    assert apply_key(Target(make_client(box.base_url), DEFAULT_NUMBER, job), desired(keys.a), rules()).error is None
+    assert job.tally.requests == len(box.requests)
+    assert job.tally.retries == 2
+
+
+# -- what no sandbox can do: a provider that plays a script
+
+
+class Scripted(Provider):
+    """Answers reads and writes from two lists; an exception in them is raised."""
+
+    name = "scripted"
+
+    def __init__(self, reads: t.Sequence[PublishedKey | Exception], writes: t.Sequence[Exception | None] = ()) -> None:
+        self.connection = t.cast(Connection, None)
+        self.reads, self.writes = list(reads), list(writes)
+        self.calls: list[str] = []
+
+    @classmethod
+    def secrets_of(cls, connection: Connection) -> list[str]:
+        return []
+
+    def check_number(self, phone_number_id: str) -> None:
+        pass
+
+    def read(self, phone_number_id: str, job: Job) -> PublishedKey:
+        self.calls.append("GET")
+        found = self.reads.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def write(self, phone_number_id: str, pem: str, job: Job) -> None:
+        self.calls.append("POST")
+        error = self.writes.pop(0) if self.writes else None
+        if error:
+            raise error
+
+    def pause(self, error: WabaError, attempt: int, job: Job) -> None:
+        pass
+
+    def apply(self, wanted: Desired, how: Rules | None = None) -> Applied:
+        return apply_key(Target(self, "1", make_job()), wanted, how or rules())
+
+
+class Deafened(Provider):
+    """A client whose reads fail from the second on, as when the network goes away."""
+
+    name = "deafened"
+
+    def __init__(self, client: Provider, after: int) -> None:
+        super().__init__(client.connection, client.http)
+        self._client, self._left = client, after
+
+    @classmethod
+    def secrets_of(cls, connection: Connection) -> list[str]:
+        return []
+
+    def check_number(self, phone_number_id: str) -> None:
+        self._client.check_number(phone_number_id)
+
+    def read(self, phone_number_id: str, job: Job) -> PublishedKey:
+        self._left -= 1
+        if self._left < 0:
+            raise ConnectionFailed("gone")
+        return self._client.read(phone_number_id, job)
+
+    def write(self, phone_number_id: str, pem: str, job: Job) -> None:
+        self._client.write(phone_number_id, pem, job)
+
+
+def held(key: KeyPair, status: str | None = "VALID", pem: str | None = None) -> PublishedKey:
+    return PublishedKey(pem or key.pem, key.fingerprint, status)
+
+
+TEMPORARY = ApiError("x", http_status=500, code=131000)
+
+
+def test_another_operators_key_that_comes_between_is_not_overwritten(keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.c)], [TEMPORARY])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    assert provider.calls == ["GET", "POST", "GET"]
+    assert done.outcome == "refused"
+    assert keys.c.fingerprint in str(done.error)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.c.fingerprint)
+
+
+def test_without_a_list_another_operators_key_is_overwritten(keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.c), held(keys.a)], [TEMPORARY])
+    done = provider.apply(desired(keys.a))
+    assert provider.calls == ["GET", "POST", "GET", "POST", "GET"]
+    assert (done.outcome, done.error) == ("replaced", None)
+
+
+def test_a_key_of_another_operator_after_the_post_is_not_verified_and_named(keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.c)])
+    done = provider.apply(desired(keys.a), rules(verify_timeout=0))
+    assert isinstance(done.error, NotVerified)
+    assert keys.c.fingerprint in str(done.error)
+
+
+def test_other_line_ends_of_the_same_old_key_are_no_change(keys: Keys) -> None:
+    """The newline at the end of a key that the API returns varies."""
+    provider = Scripted([held(keys.b), held(keys.b, pem=keys.b.pem.rstrip("\n"))], [TEMPORARY])
+    done = provider.apply(desired(keys.a), rules(retries=0))
+    assert (done.outcome, done.changed) == ("failed", False)
+
+
+def test_other_line_ends_do_not_make_a_forced_post_count_as_taken(keys: Keys) -> None:
+    provider = Scripted([held(keys.a), held(keys.a, pem=keys.a.pem.rstrip("\n")), held(keys.a)], [TEMPORARY])
+    done = provider.apply(desired(keys.a, force=True))
+    assert provider.calls == ["GET", "POST", "GET", "POST", "GET"]
+    assert (done.outcome, done.error) == ("resigned", None)
+
+
+def test_a_provider_that_tells_no_status_is_verified_by_its_key(keys: Keys) -> None:
+    provider = Scripted([PublishedKey(None, None, None), held(keys.a, None)])
+    done = provider.apply(desired(keys.a))
+    assert (done.outcome, done.error) == ("set", None)
+
+
+def test_force_is_sent_again_until_an_answer_says_yes(keys: Keys) -> None:
+    provider = Scripted([held(keys.a)] * 3, [Timeout("x"), None])
+    done = provider.apply(desired(keys.a, force=True))
+    assert provider.calls == ["GET", "POST", "GET", "POST", "GET"]
+    assert (done.outcome, done.changed, done.attempts) == ("resigned", True, 2)
+
+
+@pytest.mark.parametrize(("reads", "writes", "changed"), [
+    ([ValueError("s3cret")], [], False),
+    (["held", KeyError("s3cret")], [], True),
+    (["held", ValueError("s3cret")], [TEMPORARY], True),
+])
+def test_an_unexpected_exception_becomes_a_failed_row_without_its_text(
+    reads: list[t.Any], writes: list[Exception], changed: bool, keys: Keys
+) -> None:
+    script = [held(keys.b) if item == "held" else item for item in reads]
+    done = Scripted(script, writes).apply(desired(keys.a))
+    assert done.outcome == "failed"
+    assert done.error is not None
+    assert done.error.as_dict()["type"] == "Interrupted"
+    assert "s3cret" not in str(done.error)
+    assert done.changed is changed
+
+
+def test_a_post_that_died_unexpectedly_counts_as_changed(keys: Keys) -> None:
+    """Nobody knows whether it was sent."""
+    done = Scripted([held(keys.b)], [RuntimeError("x")]).apply(desired(keys.a))
+    assert (done.outcome, done.changed, done.after) == ("failed", True, None)
+
+
+def test_reading_never_raises(keys: Keys) -> None:
+    done = read_key(Target(Scripted([ValueError("s3cret")]), "1", make_job()))
+    assert (done.outcome, type(done.error).__name__) == ("failed", "Interrupted")

@@ -1,0 +1,339 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Generations: every transition and refusal, retention, and what keyring.json may hold. No file is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.waba.flows.plugins.module_utils import _generations as g
+from ansible_collections.waba.flows.plugins.module_utils._errors import KeyringError
+
+EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
+FINGERPRINTS = {name: "SHA256:" + name * 43 for name in "ABCDE"}
+
+
+def day(number: float) -> str:
+    return g.time_text(EPOCH + timedelta(days=number))
+
+
+def generation(name: str, state: str, **members: t.Any) -> g.Generation:
+    return g.Generation(f"id-{name}", FINGERPRINTS[name], state, members.pop("origin", "generated"), members.pop("created_at", day(0)),
+                        **members)
+
+
+def ring(**states: str) -> g.Ring:
+    return g.Ring(tuple(generation(name, state) for name, state in states.items()))
+
+
+def states(of: g.Ring) -> dict[str, str]:
+    return {item.id[3:]: item.state for item in of.generations}
+
+
+def find(of: g.Ring, name: str) -> g.Generation:
+    found = of.find(FINGERPRINTS[name])
+    assert found is not None
+    return found
+
+
+# -- promote
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ({"A": "pending"}, {"A": "current"}),
+    ({"B": "current", "A": "pending"}, {"B": "retired", "A": "current"}),
+    ({"C": "retired", "B": "current", "A": "pending"}, {"C": "retired", "B": "retired", "A": "current"}),
+])
+def test_promote_makes_the_pending_one_current_and_retires_the_current_one(before: dict[str, str], after: dict[str, str]) -> None:
+    done = g.promote(ring(**before), FINGERPRINTS["A"], day(9))
+    assert states(done) == after
+    assert find(done, "A").promoted_at == find(done, "A").published_at == day(9)
+    if "B" in before:
+        assert find(done, "B").retired_at == find(done, "B").last_seen_at == day(9)
+
+
+@pytest.mark.parametrize("before", [{"A": "current"}, {"A": "current", "B": "pending"}, {"B": "retired", "A": "current"}])
+def test_promote_of_what_is_current_already_changes_nothing(before: dict[str, str]) -> None:
+    assert g.promote(ring(**before), FINGERPRINTS["A"], day(9)) == ring(**before)
+
+
+@pytest.mark.parametrize("before", [{}, {"B": "pending"}, {"A": "retired"}, {"A": "revoked"}, {"A": "retired", "B": "pending"}])
+def test_promote_of_any_other_is_refused_and_names_the_pending_one(before: dict[str, str]) -> None:
+    with pytest.raises(KeyringError, match="cannot be promoted") as caught:
+        g.promote(ring(**before), FINGERPRINTS["A"], day(9))
+    assert (FINGERPRINTS["B"] if "B" in before else "none") in str(caught.value)
+
+
+def test_promote_keeps_when_it_was_first_published() -> None:
+    before = g.Ring((generation("A", "pending", published_at=day(3)),))
+    assert find(g.promote(before, FINGERPRINTS["A"], day(9)), "A").published_at == day(3)
+
+
+# -- roll back
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ({"A": "retired", "B": "current"}, {"A": "current", "B": "retired"}),
+    ({"A": "retired", "B": "current", "C": "pending"}, {"A": "current", "B": "retired", "C": "retired"}),
+    ({"A": "retired"}, {"A": "current"}),
+    ({"A": "retired", "C": "pending"}, {"A": "current", "C": "retired"}),
+])
+def test_roll_back_retires_the_current_and_the_pending_one(before: dict[str, str], after: dict[str, str]) -> None:
+    done = g.roll_back(ring(**before), FINGERPRINTS["A"], day(9))
+    assert states(done) == after
+    for name in set(before) - {"A"}:
+        assert find(done, name).retired_at == day(9)
+
+
+def test_roll_back_of_what_is_current_already_changes_nothing_not_even_a_pending_one() -> None:
+    before = ring(A="current", B="pending")
+    assert g.roll_back(before, FINGERPRINTS["A"], day(9)) == before
+
+
+@pytest.mark.parametrize(("before", "why"), [
+    ({"B": "current"}, "not known"), ({"B": "current", "A": "pending"}, "it is pending"), ({"B": "current", "A": "revoked"}, "it is revoked"),
+])
+def test_roll_back_to_any_other_is_refused(before: dict[str, str], why: str) -> None:
+    with pytest.raises(KeyringError, match=why):
+        g.roll_back(ring(**before), FINGERPRINTS["A"], day(9))
+
+
+def test_the_refusal_of_a_roll_back_lists_what_could_be_rolled_back_to() -> None:
+    with pytest.raises(KeyringError, match=f"Retired generations: {FINGERPRINTS['C']}".replace("+", r"\+")):
+        g.roll_back(ring(B="current", C="retired"), FINGERPRINTS["A"], day(9))
+
+
+def test_the_due_clock_starts_anew_at_a_roll_back() -> None:
+    before = g.Ring((generation("A", "retired", promoted_at=day(1), retired_at=day(5)), generation("B", "current", promoted_at=day(5))))
+    done = g.roll_back(before, FINGERPRINTS["A"], day(9))
+    assert g.due_at(done, timedelta(days=90)) == EPOCH + timedelta(days=99)
+    assert find(done, "A").retired_at is None
+
+
+# -- adopt
+
+
+def imported(name: str = "A") -> g.Generation:
+    return generation(name, "current", origin="imported", created_at=day(9))
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(("before", "after"), [({}, {"A": "current"}), ({"C": "pending"}, {"C": "pending", "A": "current"})])
+def test_adopt_into_a_keyring_without_a_current_key(before: dict[str, str], after: dict[str, str], force: bool) -> None:
+    done = g.adopt(ring(**before), imported(), force, day(9))
+    assert states(done) == after
+    assert (find(done, "A").origin, find(done, "A").promoted_at) == ("imported", day(9))
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("before", [{"A": "current"}, {"A": "retired", "B": "current"}])
+def test_adopting_a_known_key_changes_nothing(before: dict[str, str], force: bool) -> None:
+    assert g.adopt(ring(**before), imported(), force, day(9)) == ring(**before)
+
+
+def test_adopting_while_another_is_current_needs_force() -> None:
+    with pytest.raises(KeyringError, match="has a current key already") as caught:
+        g.adopt(ring(B="current"), imported(), False, day(9))
+    assert FINGERPRINTS["B"] in str(caught.value)
+    assert states(g.adopt(ring(B="current"), imported(), True, day(9))) == {"B": "retired", "A": "current"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_revoked_key_is_never_adopted_again(force: bool) -> None:
+    with pytest.raises(KeyringError, match="was revoked"):
+        g.adopt(ring(A="revoked"), imported(), force, day(9))
+
+
+# -- revoke
+
+
+@pytest.mark.parametrize("state", ["retired", "pending"])
+def test_revoke_marks_for_good(state: str) -> None:
+    done = g.revoke(ring(A=state, B="current"), FINGERPRINTS["A"], (), day(9))
+    assert states(done) == {"A": "revoked", "B": "current"}
+    assert (find(done, "A").revoked_at, find(done, "A").retired_at) == (day(9), day(9))
+
+
+def test_revoke_keeps_when_it_was_retired() -> None:
+    before = g.Ring((generation("A", "retired", retired_at=day(2)),))
+    assert find(g.revoke(before, FINGERPRINTS["A"], (), day(9)), "A").retired_at == day(2)
+
+
+def test_revoking_twice_changes_nothing() -> None:
+    once = g.revoke(ring(A="retired"), FINGERPRINTS["A"], (), day(9))
+    assert g.revoke(once, FINGERPRINTS["A"], (), day(10)) == once
+
+
+@pytest.mark.parametrize(("before", "in_use", "why"), [
+    ({"A": "current"}, "", "the current generation"),
+    ({"A": "current"}, "A", "the current generation"),
+    ({"A": "retired", "B": "current"}, "A", "still held by a number"),
+    ({"A": "pending", "B": "current"}, "AB", "still held by a number"),
+    ({"B": "current"}, "", "not known to this keyring"),
+])
+def test_revoke_is_refused(before: dict[str, str], in_use: str, why: str) -> None:
+    with pytest.raises(KeyringError, match=why):
+        g.revoke(ring(**before), FINGERPRINTS["A"], {FINGERPRINTS[name] for name in in_use}, day(9))
+
+
+@pytest.mark.parametrize("transition", [
+    lambda of: g.promote(of, FINGERPRINTS["A"], day(9)), lambda of: g.roll_back(of, FINGERPRINTS["A"], day(9)),
+])
+def test_a_revoked_key_is_never_used_again(transition: t.Callable[[g.Ring], g.Ring]) -> None:
+    with pytest.raises(KeyringError):
+        transition(ring(A="revoked", B="current"))
+
+
+# -- prune
+
+
+def prunable(members: dict[str, t.Any], in_use: str = "", days: float = 30, now: float = 100, state: str = "retired") -> bool:
+    before = g.Ring((generation("A", state, **members), generation("B", "current")))
+    used = {FINGERPRINTS[name] for name in in_use}
+    gone = g.prunable(before, used, timedelta(days=days), EPOCH + timedelta(days=now))
+    return [item.id for item in gone] == ["id-A"]
+
+
+@pytest.mark.parametrize(("members", "expected"), [
+    ({"retired_at": day(69)}, True),
+    ({"retired_at": day(70)}, True),
+    ({"retired_at": day(70.01)}, False),
+    ({"retired_at": day(20), "last_seen_at": day(70)}, True),
+    ({"retired_at": day(20), "last_seen_at": day(71)}, False),
+    ({"retired_at": day(71), "last_seen_at": day(20)}, False),
+    ({"created_at": day(80)}, False),
+    ({}, True),
+])
+def test_retention_counts_from_the_last_use(members: dict[str, str], expected: bool) -> None:
+    assert prunable(members) is expected
+
+
+@pytest.mark.parametrize("state", ["pending", "current", "revoked"])
+def test_only_retired_ones_are_pruned(state: str) -> None:
+    before = g.Ring((generation("A", state, retired_at=day(1)),))
+    assert g.prunable(before, (), timedelta(days=30), EPOCH + timedelta(days=900)) == []
+
+
+def test_what_a_number_holds_is_never_pruned() -> None:
+    assert prunable({"retired_at": day(1)}, now=900)
+    assert not prunable({"retired_at": day(1)}, in_use="A", now=900)
+
+
+@pytest.mark.parametrize("days", [0, 1, 6.99])
+def test_a_retention_below_a_week_is_refused(days: float) -> None:
+    with pytest.raises(KeyringError, match="too short"):
+        prunable({}, days=days)
+
+
+def test_a_retention_of_a_week_will_do() -> None:
+    assert prunable({"retired_at": day(93)}, days=7)
+    assert not prunable({"retired_at": day(93.5)}, days=7)
+
+
+# -- seen, due
+
+
+def test_seeing_notes_the_first_publication_and_for_all_but_the_current_the_last_sight() -> None:
+    done = g.note_seen(ring(A="retired", B="current", C="pending", D="retired"), {FINGERPRINTS[n] for n in "ABC"}, day(9))
+    assert [(item.published_at, item.last_seen_at) for item in done.generations] == [
+        (day(9), day(9)), (day(9), None), (day(9), day(9)), (None, None)
+    ]
+    again = g.note_seen(done, {FINGERPRINTS["A"]}, day(12))
+    assert (find(again, "A").published_at, find(again, "A").last_seen_at) == (day(9), day(12))
+
+
+def test_seeing_foreign_keys_changes_nothing() -> None:
+    assert g.note_seen(ring(A="current"), {FINGERPRINTS["E"]}, day(9)) == ring(A="current")
+
+
+def test_due_at() -> None:
+    assert g.due_at(ring(A="current"), None) is None
+    assert g.due_at(g.Ring(), timedelta(days=1)) is None
+    assert g.due_at(ring(A="pending"), timedelta(days=1)) is None
+    assert g.due_at(ring(A="current"), timedelta(days=1)) == EPOCH + timedelta(days=1)
+    promoted = g.Ring((generation("A", "current", promoted_at=day(5)),))
+    assert g.due_at(promoted, timedelta(days=1)) == EPOCH + timedelta(days=6)
+
+
+def test_times_are_utc_whatever_the_zone() -> None:
+    there = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    assert g.time_text(there) == "2026-01-01T00:00:00Z"
+    assert g.parse_time(g.time_text(there)) == there
+
+
+# -- the document
+
+
+def test_a_ring_survives_its_document() -> None:
+    before = g.Ring((generation("A", "retired", retired_at=day(1), last_seen_at=day(2)), generation("B", "current")), {"1": {"x": 1}})
+    assert g.from_document(json.loads(json.dumps(g.to_document(before)))) == before
+
+
+def good_document() -> dict[str, t.Any]:
+    return g.to_document(ring(A="current"))
+
+
+def changed_row(**members: t.Any) -> dict[str, t.Any]:
+    document = good_document()
+    document["generations"][0].update(members)
+    return document
+
+
+def without(name: str) -> dict[str, t.Any]:
+    document = good_document()
+    del document["generations"][0][name]
+    return document
+
+
+BAD: dict[str, t.Any] = {
+    "no object": [],
+    "null": None,
+    "empty": {},
+    "no schema": {**good_document(), "schema": None},
+    "older schema": {**good_document(), "schema": 0},
+    "newer schema": {**good_document(), "schema": 2},
+    "text schema": {**good_document(), "schema": "1"},
+    "no generations": {"schema": 1, "accepted": {}},
+    "generations of another type": {**good_document(), "generations": {}},
+    "no accepted": {"schema": 1, "generations": []},
+    "accepted of another type": {**good_document(), "accepted": []},
+    "row of another type": {**good_document(), "generations": ["x"]},
+    "unknown member": changed_row(extra="x"),
+    "unknown state": changed_row(state="lost"),
+    "number": changed_row(created_at=7),
+    "no id": without("id"),
+    "no fingerprint": without("fingerprint"),
+    "no state": without("state"),
+    "null id": changed_row(id=None),
+    "null fingerprint": changed_row(fingerprint=None),
+    "null state": changed_row(state=None),
+    "null origin": changed_row(origin=None),
+    "null created_at": changed_row(created_at=None),
+    "id that leads elsewhere": changed_row(id="../x"),
+    "hidden id": changed_row(id=".x"),
+    "empty id": changed_row(id=""),
+    "bad time": changed_row(promoted_at="yesterday"),
+    "two current": g.to_document(ring(A="current", B="current")),
+    "two pending": g.to_document(ring(A="pending", B="pending")),
+    "a fingerprint twice": {**good_document(), "generations": [*good_document()["generations"], *g.to_document(g.Ring((
+        dataclasses.replace(generation("A", "retired"), id="id-other"),)))["generations"]]},
+    "an id twice": {**good_document(), "generations": [*good_document()["generations"], *g.to_document(g.Ring((
+        dataclasses.replace(generation("B", "retired"), id="id-A"),)))["generations"]]},
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_damaged_document_is_refused(case: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        g.from_document(BAD[case])
+
+
+def test_the_good_document_is_accepted() -> None:
+    assert states(g.from_document(good_document())) == {"A": "current"}
