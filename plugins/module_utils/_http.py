@@ -384,7 +384,7 @@ def _root_cause(error: BaseException) -> str:
         if inner is None or inner is seen:
             break
         seen = inner
-    text = str(seen).split("object at 0x")[-1]
+    text = str(seen).rsplit("object at 0x", maxsplit=1)[-1]
     if isinstance(seen, OSError) and seen.strerror:
         text = seen.strerror
     return text[:200].strip().rstrip(".") or type(seen).__name__

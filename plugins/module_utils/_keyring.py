@@ -464,5 +464,3 @@ def _to_publish(keyring: Keyring, run: Run, target: g.Generation | None) -> Resu
 
 def _diff_text(ring: g.Ring) -> str:
     return "".join(f"{generation.fingerprint} {generation.state}\n" for generation in ring.generations)
-
-

@@ -247,5 +247,3 @@ def _diff_text(key: PublishedKey | None) -> str:
     if key.fingerprint is None:
         return "(no key)\n"
     return f"{key.fingerprint}\nstatus: {key.status}\n{(key.pem or '').strip()}\n"
-
-

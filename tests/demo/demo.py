@@ -49,7 +49,7 @@ class Api:
         (DEMO / "fleet.json").write_text(json.dumps(fleet.state.to_json()), encoding="utf-8")
         command = [sys.executable, "-m", "tests.sandbox", "--fleet", str(DEMO / "fleet.json"), "--ready-file", str(ready)]
         self._process = subprocess.Popen(command, cwd=ROOT)
-        for _ in range(200):
+        for dummy in range(200):
             if ready.exists() or self._process.poll() is not None:
                 break
             time.sleep(0.05)

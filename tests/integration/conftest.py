@@ -91,7 +91,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Sshd]:
 
 
 def _wait_for_port(port: int) -> None:
-    for _ in range(100):
+    for dummy in range(100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

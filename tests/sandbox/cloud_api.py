@@ -77,7 +77,7 @@ def _token_of(request: web.Request) -> str | None:
     header = request.headers.get("Authorization")
     if header is None:
         return request.query.get("access_token")  # paging.next carries it there
-    scheme, _, text = header.partition(" ")
+    scheme, dummy, text = header.partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
 
 

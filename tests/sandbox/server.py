@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import ssl
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Union, final
 
@@ -20,7 +20,7 @@ from .control import Control
 from .faults import Fault
 from .state import Settings, State, make_state
 
-PathLike = Union[str, "os.PathLike[str]"]
+PathLike = Union[str, Path]
 CertAndKey = tuple[PathLike, PathLike]
 
 

@@ -25,8 +25,8 @@ def day(number: float) -> str:
 
 
 def generation(name: str, state: str, **members: t.Any) -> g.Generation:
-    return g.Generation(f"id-{name}", FINGERPRINTS[name], state, members.pop("origin", "generated"), members.pop("created_at", day(0)),
-                        **members)
+    origin, created_at = members.pop("origin", "generated"), members.pop("created_at", day(0))
+    return g.Generation(f"id-{name}", FINGERPRINTS[name], state, origin, created_at, **members)
 
 
 def ring(**states: str) -> g.Ring:
@@ -98,7 +98,9 @@ def test_roll_back_of_what_is_current_already_changes_nothing_not_even_a_pending
 
 
 @pytest.mark.parametrize(("before", "why"), [
-    ({"B": "current"}, "not known"), ({"B": "current", "A": "pending"}, "it is pending"), ({"B": "current", "A": "revoked"}, "it is revoked"),
+    ({"B": "current"}, "not known"),
+    ({"B": "current", "A": "pending"}, "it is pending"),
+    ({"B": "current", "A": "revoked"}, "it is revoked"),
 ])
 def test_roll_back_to_any_other_is_refused(before: dict[str, str], why: str) -> None:
     with pytest.raises(KeyringError, match=why):
@@ -111,7 +113,8 @@ def test_the_refusal_of_a_roll_back_lists_what_could_be_rolled_back_to() -> None
 
 
 def test_the_due_clock_starts_anew_at_a_roll_back() -> None:
-    before = g.Ring((generation("A", "retired", promoted_at=day(1), retired_at=day(5)), generation("B", "current", promoted_at=day(5))))
+    former = generation("A", "retired", promoted_at=day(1), retired_at=day(5))
+    before = g.Ring((former, generation("B", "current", promoted_at=day(5))))
     done = g.roll_back(before, FINGERPRINTS["A"], day(9))
     assert g.due_at(done, timedelta(days=90)) == EPOCH + timedelta(days=99)
     assert find(done, "A").retired_at is None
@@ -272,7 +275,8 @@ def test_times_are_utc_whatever_the_zone() -> None:
 
 
 def test_a_ring_survives_its_document() -> None:
-    before = g.Ring((generation("A", "retired", retired_at=day(1), last_seen_at=day(2)), generation("B", "current")), {"1": {"x": 1}})
+    former = generation("A", "retired", retired_at=day(1), last_seen_at=day(2))
+    before = g.Ring((former, generation("B", "current")), {"1": {"x": 1}})
     assert g.from_document(json.loads(json.dumps(g.to_document(before)))) == before
 
 

@@ -100,7 +100,7 @@ def pems():
     def public(key, form=PublicFormat.SubjectPublicKeyInfo):
         return key.public_key().public_bytes(Encoding.PEM, form).decode()
 
-    good, other = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    good, other = (rsa.generate_private_key(65537, 2048) for dummy in range(2))
     pem = public(good)
     return {
         "good": pem,

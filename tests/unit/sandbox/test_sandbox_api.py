@@ -179,7 +179,7 @@ def test_app_secret_proof(client, box, required, proof, message):
 
 def test_usage_headers(client, box):
     box.settings.calls_per_hour = 10
-    for _ in range(3):
+    for dummy in range(3):
         headers = client.get().headers
     usage = json.loads(headers["x-business-use-case-usage"])[DEFAULT_WABA][0]
     assert (usage["call_count"], usage["estimated_time_to_regain_access"]) == (30, 0)
@@ -214,8 +214,8 @@ def test_nodes_and_businesses(client, box):
     box.state.tokens.update(some=Token(wabas=[DEFAULT_WABA]), none=Token(permissions=["whatsapp_business_messaging"]))
     node = client("GET", f"/v25.0/{DEFAULT_NUMBER}").json
     assert set(node) == {"id", "display_phone_number", "verified_name", "quality_rating"}
-    assert client("GET", f"/v25.0/{DEFAULT_NUMBER}?fields=platform_type").json == {"platform_type": "CLOUD_API",
-                                                                                  "id": DEFAULT_NUMBER}
+    answer = client("GET", f"/v25.0/{DEFAULT_NUMBER}?fields=platform_type")
+    assert answer.json == {"platform_type": "CLOUD_API", "id": DEFAULT_NUMBER}
     assert client("GET", f"/v25.0/{DEFAULT_WABA}").json["id"] == DEFAULT_WABA
     assert client("GET", "/v25.0/5/phone_numbers").json == {"data": []}
     for relation, token, expected in [("owned", DEFAULT_TOKEN, [DEFAULT_WABA, "5"]), ("owned", "some", [DEFAULT_WABA]),

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+JOBS ?= 2
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test unit integration lint sanity bench build clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/ready: tests/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, '$(PYTHON)' is not: install it, or name it with 'make PYTHON=python3.12 …'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: install its venv package (Debian: python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing what tests and demo need from PyPI into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt || { \
+	  echo "PyPI could not be reached, or a package is missing there: check the network and pip's settings." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/ready-lint: tests/requirements-lint.txt $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+	@touch $@
+
+demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox as the API
+	@$(BIN)/python tests/demo/demo.py
+
+test: $(VENV)/ready ## Run the tests
+	$(BIN)/python -m pytest -n $(JOBS) tests/unit tests/integration
+
+unit: $(VENV)/ready ## Run the unit tests alone
+	$(BIN)/python -m pytest -n $(JOBS) tests/unit
+
+integration: $(VENV)/ready ## Run the integration tests alone
+	$(BIN)/python -m pytest -n $(JOBS) tests/integration
+
+lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibull-changelog
+	PATH="$(abspath $(BIN)):$$PATH" tests/tools/lint.sh
+
+sanity: $(VENV)/ready ## Run ansible-test sanity on a copy of the checkout
+	PATH="$(abspath $(BIN)):$$PATH" tests/tools/ansible_test.sh sanity
+
+bench: $(VENV)/ready ## Compare a rotation of 1,000 numbers with a bare script
+	$(BIN)/python tests/benchmarks/rotate.py
+
+build: $(VENV)/ready ## Build the collection's tarball into dist
+	$(BIN)/ansible-galaxy collection build --output-path dist --force
+
+clean: ## Remove what make made
+	rm -rf $(VENV) .ansible .build .demo .mypy_cache .pytest_cache .ruff_cache dist

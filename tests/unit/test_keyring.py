@@ -1,0 +1,979 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The keyring on disk: every state, damaged and hostile folders, check mode, processes at once, and SIGKILL anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import time
+import traceback
+import typing as t
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import PrivateFormat
+
+from ansible_collections.waba.flows.plugins.module_utils import _keyring, _keys
+from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._errors import (
+    InvalidKey,
+    InvalidOptions,
+    KeyringError,
+    MissingLibrary,
+    WabaError,
+)
+from ansible_collections.waba.flows.plugins.module_utils._keyring import run_keyring
+from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey, load_private_key
+from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, module_params
+
+PASSPHRASE = "a long passphrase"
+START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
+ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
+
+
+class Maker:
+    """Takes the place of generate_private_key: hands out the session's keys, and writes down each time it is asked."""
+
+    def __init__(self, keys: Keys, log: Path) -> None:
+        self._keys = keys
+        self.log = log
+        log.write_text("")
+
+    def __call__(self) -> PrivateKey:
+        number = self.count
+        with open(self.log, "a", encoding="ascii") as stream:
+            stream.write("x")
+        return PrivateKey(self._keys[number].private)
+
+    @property
+    def count(self) -> int:
+        return len(self.log.read_text())
+
+
+@pytest.fixture
+def maker(keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
+    """Keys come from `keys`, in their order."""
+    made = Maker(keys, tmp_path / "made")
+    monkeypatch.setattr(_keyring, "generate_private_key", made)
+    return made
+
+
+class Box:
+    """A keyring's place, a clock, and short ways to call the module's function."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = path / "default"
+        self.day = 0.0
+
+    def __call__(self, state: str = "present", *, check_mode: bool = False, day: float | None = None, **given: t.Any) -> Params:
+        if day is not None:
+            self.day = day
+        params = module_params(KEYRING_SPEC, **{"path": str(self.path), "passphrase": PASSPHRASE, "state": state, **given})
+        return run_keyring(params, check_mode, START + timedelta(days=self.day))
+
+    def files(self) -> dict[str, tuple[int, int, bytes]]:
+        """Every file with its mtime, mode and content."""
+        found = {}
+        for path in sorted(self.path.rglob("*")):
+            if path.is_file():
+                status = path.stat()
+                found[str(path.relative_to(self.path))] = (status.st_mtime_ns, status.st_mode, path.read_bytes())
+        return found
+
+    def names(self, suffix: str) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir() if path.name.endswith(suffix))
+
+    def document(self) -> Params:
+        return t.cast(Params, json.loads((self.folder / "keyring.json").read_text()))
+
+    def pem(self, key: KeyPair) -> Path:
+        ids = {row["fingerprint"]: row["id"] for row in self.document()["generations"]}
+        return self.folder / (ids[key.fingerprint] + ".pem")
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:  # type: ignore[override, unused-ignore]
+    """A place for a keyring; nothing is there yet."""
+    return Box(tmp_path / "vault" / "keys")
+
+
+def states(result: Params) -> dict[str, str]:
+    return {row["fingerprint"]: row["state"] for row in result["generations"]}
+
+
+def rotated(box: Box, keys: Keys) -> None:
+    """Key a is retired and b current; a has not been seen since day 10."""
+    box(day=0)
+    box("staged", force=True, day=10)
+    box("promoted", fingerprint=keys.b.fingerprint)
+
+
+# -- present
+
+
+def test_present_generates_a_current_key_once(box: Box, keys: Keys, maker: Maker) -> None:
+    first = box()
+    assert first["changed"] is True
+    assert states(first) == {keys.a.fingerprint: "current"}
+    assert first["to_publish"] == {"fingerprint": keys.a.fingerprint, "business_public_key": keys.a.pem, "state": "current"}
+    assert (first["current"], first["pending"], first["predicted"], first["removed"]) == (keys.a.fingerprint, None, False, [])
+    before = box.files()
+    second = box(day=900)
+    assert (second["changed"], second["diff"]) == (False, {})
+    assert {name: second[name] for name in ("current", "to_publish", "generations")} == {
+        name: first[name] for name in ("current", "to_publish", "generations")}
+    assert box.files() == before
+    assert maker.count == 1
+
+
+def test_a_key_is_really_generated(box: Box) -> None:
+    result = box()
+    (name,) = box.names(".pem")
+    opened = load_private_key((box.folder / name).read_bytes(), PASSPHRASE, name)
+    assert opened.public.fingerprint == result["current"]
+
+
+def test_present_takes_the_pending_key_where_none_is_current(box: Box, keys: Keys, maker: Maker) -> None:
+    box("staged")
+    assert states(box("present")) == {keys.a.fingerprint: "current"}
+    assert maker.count == 1
+
+
+def test_the_result_holds_no_private_key_and_no_passphrase(box: Box, keys: Keys, maker: Maker) -> None:
+    text = json.dumps([box(), box("staged", force=True)])
+    assert "PRIVATE" not in text
+    assert PASSPHRASE not in text
+
+
+def test_names_keep_keyrings_apart(box: Box, keys: Keys, maker: Maker) -> None:
+    assert box(name="one")["current"] == keys.a.fingerprint
+    assert box(name="two")["current"] == keys.b.fingerprint
+    assert box(name="one")["changed"] is False
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", ".hidden", "x" * 65, "é", "a\n"])
+def test_other_names_are_refused(name: str, box: Box) -> None:
+    with pytest.raises(InvalidOptions, match="not allowed"):
+        box(name=name)
+    assert not box.path.exists()
+
+
+# -- staged
+
+
+def test_staged_creates_a_pending_key_where_there_is_none(box: Box, keys: Keys, maker: Maker) -> None:
+    result = box("staged")
+    assert (result["changed"], result["pending"], result["current"]) == (True, keys.a.fingerprint, None)
+    assert result["to_publish"]["state"] == "pending"
+
+
+@pytest.mark.parametrize("given", [{}, {"force": True}, {"max_age": "1s"}, {"force": True, "max_age": "1d"}])
+def test_a_pending_key_is_resumed_whatever_age_and_force_say(given: Params, box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box("staged", force=True)
+    before = box.files()
+    result = box("staged", day=500, **given)
+    assert (result["changed"], result["pending"]) == (False, keys.b.fingerprint)
+    assert result["to_publish"]["business_public_key"] == keys.b.pem
+    assert box.files() == before
+    assert maker.count == 2
+
+
+@pytest.mark.parametrize(("max_age", "day", "due"), [
+    (None, 10000, False), ("90d", 89.99, False), ("90d", 90, True), ("90d", 91, True), ("2160h", 90, True), ("7776000", 90, True),
+    ("12w", 84, True), ("12w", 83, False), ("0", 0, True),
+])
+def test_a_key_is_due_at_its_age(*, max_age: str | None, day: float, due: bool, box: Box, keys: Keys, maker: Maker) -> None:
+    box(day=0)
+    result = box("staged", max_age=max_age, day=day)
+    assert result["changed"] is due
+    assert (result["pending"] == keys.b.fingerprint) is due
+    assert result["to_publish"]["state"] == ("pending" if due else "current")
+
+
+def test_when_a_key_is_due_is_told(box: Box, maker: Maker) -> None:
+    assert box(max_age="90d")["due_at"] == "2026-05-30T12:00:00Z"
+    assert box()["due_at"] is None
+
+
+@pytest.mark.parametrize("option", ["max_age", "retention"])
+@pytest.mark.parametrize("text", ["soon", "-1d", "1.5d", "1y", "d", "1d 2h", "99999999999999d"])
+def test_an_odd_duration_is_refused(option: str, text: str, box: Box) -> None:
+    with pytest.raises(InvalidOptions, match=f"{option} '{text}' is not a duration"):
+        box("staged", **{option: text})
+
+
+def test_a_very_long_age_is_never_due(box: Box, maker: Maker) -> None:
+    box()
+    assert box("staged", max_age="9999999d")["changed"] is False
+
+
+# -- promoted
+
+
+def test_promoted_makes_the_pending_key_current(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box("staged", force=True)
+    result = box("promoted", fingerprint=keys.b.fingerprint)
+    assert result["changed"] is True
+    assert states(result) == {keys.a.fingerprint: "retired", keys.b.fingerprint: "current"}
+    before = box.files()
+    assert box("promoted", fingerprint=keys.b.fingerprint, day=5)["changed"] is False
+    assert box.files() == before
+
+
+def test_promoting_another_than_the_pending_key_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    before = box.files()
+    for fingerprint in (keys.a.fingerprint, keys.c.fingerprint):
+        with pytest.raises(KeyringError, match="cannot be promoted"):
+            box("promoted", fingerprint=fingerprint)
+    assert box.files() == before
+
+
+@pytest.mark.parametrize("state", ["promoted", "rolled_back", "revoked"])
+def test_these_states_need_a_fingerprint(state: str, box: Box) -> None:
+    with pytest.raises(InvalidOptions, match=f"state: {state} needs fingerprint"):
+        box(state, in_use_fingerprints=[])
+    with pytest.raises(InvalidKey, match="not a fingerprint"):
+        box(state, fingerprint="abc", in_use_fingerprints=[])
+    assert not box.path.exists()
+
+
+# -- rolled_back
+
+
+def test_rolled_back_makes_the_retired_key_current_again(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    result = box("rolled_back", fingerprint=keys.a.fingerprint, day=20, max_age="90d")
+    assert states(result) == {keys.a.fingerprint: "current", keys.b.fingerprint: "retired"}
+    assert result["to_publish"]["business_public_key"] == keys.a.pem
+    assert result["due_at"] == "2026-06-19T12:00:00Z"
+    before = box.files()
+    assert box("rolled_back", fingerprint=keys.a.fingerprint, day=21)["changed"] is False
+    assert box.files() == before
+
+
+def test_rolling_back_retires_a_pending_key(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("staged", force=True)
+    result = box("rolled_back", fingerprint=keys.a.fingerprint)
+    assert states(result) == {keys.a.fingerprint: "current", keys.b.fingerprint: "retired", keys.c.fingerprint: "retired"}
+
+
+def test_rolling_back_to_a_key_that_does_not_open_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box.pem(keys.a).write_text("damaged")
+    before = box.files()
+    with pytest.raises(KeyringError, match="not a private key"):
+        box("rolled_back", fingerprint=keys.a.fingerprint)
+    assert box.files() == before
+
+
+def test_rolling_back_to_an_unknown_key_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    with pytest.raises(KeyringError, match="not known"):
+        box("rolled_back", fingerprint=keys.c.fingerprint)
+
+
+# -- revoked
+
+
+def test_revoked_destroys_the_private_key_and_keeps_the_name(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    path = box.pem(keys.a)
+    result = box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[keys.b.fingerprint])
+    assert (result["changed"], result["removed"], result["to_publish"]) == (True, [keys.a.fingerprint], None)
+    assert states(result) == {keys.a.fingerprint: "revoked", keys.b.fingerprint: "current"}
+    assert not path.exists()
+    assert not path.with_suffix(".pub").exists()
+    again = box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    assert (again["changed"], again["removed"]) == (False, [])
+
+
+def test_a_pending_key_can_be_revoked_and_the_next_one_is_new(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box("staged", force=True)
+    box("revoked", fingerprint=keys.b.fingerprint, in_use_fingerprints=[])
+    assert box("staged", force=True)["pending"] == keys.c.fingerprint
+
+
+@pytest.mark.parametrize(("name", "in_use"), [("b", ""), ("a", "a"), ("a", "ab"), ("c", "")])
+def test_revoking_is_refused(name: str, in_use: str, box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    before = box.files()
+    with pytest.raises(KeyringError):
+        box("revoked", fingerprint=getattr(keys, name).fingerprint,
+            in_use_fingerprints=[getattr(keys, used).fingerprint for used in in_use])
+    assert box.files() == before
+
+
+@pytest.mark.parametrize("state", ["revoked", "pruned"])
+def test_these_states_need_to_know_what_is_in_use(state: str, box: Box, keys: Keys) -> None:
+    with pytest.raises(InvalidOptions, match=f"state: {state} needs in_use_fingerprints"):
+        box(state, fingerprint=keys.a.fingerprint)
+
+
+def test_a_key_file_that_a_kill_left_of_a_revoked_key_is_destroyed_by_the_next_call(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    path = box.pem(keys.a)
+    content = path.read_bytes()
+    box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    path.write_bytes(content)
+    result = box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    assert (result["changed"], result["removed"], path.exists()) == (True, [keys.a.fingerprint], False)
+
+
+# -- pruned
+
+
+@pytest.mark.parametrize(("day", "in_use", "gone"), [(39.9, "", False), (40, "", True), (400, "a", False), (400, "b", True)])
+def test_pruned_deletes_what_nobody_held_for_the_retention(
+    *, day: float, in_use: str, gone: bool, box: Box, keys: Keys, maker: Maker
+) -> None:
+    rotated(box, keys)
+    path = box.pem(keys.a)
+    result = box("pruned", in_use_fingerprints=[getattr(keys, name).fingerprint for name in in_use], day=day)
+    assert result["changed"] is gone
+    assert result["removed"] == ([keys.a.fingerprint] if gone else [])
+    assert (keys.a.fingerprint in states(result)) is not gone
+    assert path.exists() is not gone
+    assert path.with_suffix(".pub").exists() is not gone
+    assert box("pruned", in_use_fingerprints=[])["changed"] is False or in_use == "a"
+
+
+def test_a_key_that_is_seen_again_starts_its_retention_anew(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("staged", in_use_fingerprints=[keys.a.fingerprint], day=35)
+    assert box("pruned", in_use_fingerprints=[], day=64)["removed"] == []
+    assert box("pruned", in_use_fingerprints=[], day=65)["removed"] == [keys.a.fingerprint]
+
+
+def test_noting_what_is_in_use_is_no_change(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    result = box("present", in_use_fingerprints=[keys.a.fingerprint], day=35)
+    assert result["changed"] is False
+    assert {row["fingerprint"]: row["last_seen_at"] for row in box.document()["generations"]}[keys.a.fingerprint] == \
+        "2026-04-05T12:00:00Z"
+
+
+def test_a_short_retention_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    with pytest.raises(KeyringError, match="too short"):
+        box("pruned", retention="6d", in_use_fingerprints=[], day=900)
+    assert box.pem(keys.a).exists()
+
+
+def test_neither_pruning_nor_revoking_needs_the_passphrase(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("staged", force=True)
+    box("revoked", fingerprint=keys.c.fingerprint, in_use_fingerprints=[], passphrase=None)
+    assert box("pruned", in_use_fingerprints=[], passphrase=None, day=900)["removed"] == [keys.a.fingerprint]
+
+
+def test_a_pruned_key_is_not_taken_up_again(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("pruned", in_use_fingerprints=[], day=900)
+    assert box("staged", force=True)["pending"] == keys.c.fingerprint
+
+
+# -- import
+
+IMPORTS: dict[str, t.Callable[[KeyPair], Params]] = {
+    "plain": lambda key: {"import_private_key_content": key.private_pem()},
+    "pkcs1": lambda key: {"import_private_key_content": key.private_pem(form=PrivateFormat.TraditionalOpenSSL)},
+    "encrypted": lambda key: {"import_private_key_content": key.private_pem("old"), "import_passphrase": "old"},
+    "des3": lambda key: {
+        "import_private_key_content": key.private_pem("old", PrivateFormat.TraditionalOpenSSL), "import_passphrase": "old"},
+}
+
+
+@pytest.mark.parametrize("form", IMPORTS)
+def test_an_imported_key_becomes_current_and_again_changes_nothing(form: str, box: Box, keys: Keys, maker: Maker) -> None:
+    result = box(**IMPORTS[form](keys.c))
+    assert (result["changed"], result["current"]) == (True, keys.c.fingerprint)
+    assert result["generations"][0]["origin"] == "imported"
+    assert result["to_publish"]["business_public_key"] == keys.c.pem
+    assert box.pem(keys.c).read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    before = box.files()
+    assert box(**IMPORTS[form](keys.c))["changed"] is False
+    assert box.files() == before
+    assert maker.count == 0
+
+
+def test_a_key_is_imported_from_a_file(box: Box, keys: Keys, tmp_path: Path) -> None:
+    (tmp_path / "old.pem").write_text(keys.c.private_pem())
+    assert box(import_private_key_path=str(tmp_path / "old.pem"))["current"] == keys.c.fingerprint
+
+
+def test_an_import_over_another_current_key_needs_force(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    before = box.files()
+    with pytest.raises(KeyringError, match="has a current key already"):
+        box(**IMPORTS["plain"](keys.c))
+    assert box.files() == before
+    result = box(force=True, **IMPORTS["plain"](keys.c))
+    assert states(result) == {keys.a.fingerprint: "retired", keys.c.fingerprint: "current"}
+
+
+def test_an_import_of_a_retired_key_changes_nothing(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    assert box(**IMPORTS["plain"](keys.a))["changed"] is False
+
+
+def test_an_import_of_a_revoked_key_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    before = box.files()
+    with pytest.raises(KeyringError, match="was revoked"):
+        box(force=True, **IMPORTS["plain"](keys.a))
+    assert box.files() == before
+
+
+@pytest.mark.parametrize(("given", "why"), [
+    ({"import_private_key_path": "/nonexistent"}, "cannot be read"),
+    ({"import_private_key_path": "x", "import_private_key_content": "y"}, "exclude each other"),
+    ({"import_private_key_content": "nonsense"}, "not a private key"),
+    ({"import_private_key_content": "x", "state": "promoted", "fingerprint": "SHA256:" + 43 * "A"}, "A key is imported with"),
+    ({"import_private_key_content": "x", "state": "pruned", "in_use_fingerprints": []}, "A key is imported with"),
+])
+def test_a_bad_import_is_refused_and_nothing_is_generated(given: Params, why: str, box: Box, maker: Maker) -> None:
+    with pytest.raises(WabaError, match=why):
+        box(given.pop("state", "present"), **given)
+    assert maker.count == 0
+    assert not box.folder.exists() or box.names(".pem") == []
+
+
+def test_the_wrong_passphrase_of_an_import_is_named_as_such(box: Box, keys: Keys) -> None:
+    with pytest.raises(InvalidKey, match="import_private_key_content cannot be opened: the passphrase is wrong"):
+        box(import_private_key_content=keys.c.private_pem("old"), import_passphrase="other")
+
+
+# -- what is on disk
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_names_modes_and_forms_on_disk(umask: int, box: Box, keys: Keys, maker: Maker) -> None:
+    old = os.umask(umask)
+    try:
+        rotated(box, keys)
+    finally:
+        os.umask(old)
+    for folder in (box.path.parent, box.path, box.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    pems, pubs = box.names(".pem"), box.names(".pub")
+    assert [Path(name).stem for name in pems] == [Path(name).stem for name in pubs]
+    assert all(ID.fullmatch(Path(name).stem) for name in pems)
+    assert [path.name for path in box.folder.iterdir() if path.suffix not in (".pem", ".pub")] != []
+    assert {path.name for path in box.folder.iterdir()} == {*pems, *pubs, "keyring.json", ".lock"}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in box.folder.iterdir()}
+    assert {modes[name] for name in (*pems, "keyring.json", ".lock")} == {0o600}
+    assert {modes[name] for name in pubs} == {0o644}
+    for key in (keys.a, keys.b):
+        path = box.pem(key)
+        assert path.stem.endswith("-" + _keys.fingerprint_hex16(key.fingerprint))
+        assert path.with_suffix(".pub").read_text() == key.pem
+        assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+        assert b"\r" not in path.read_bytes()
+
+
+def test_the_state_file(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    text = (box.folder / "keyring.json").read_text()
+    assert text.endswith("}\n")
+    document = json.loads(text)
+    assert (document["schema"], document["accepted"]) == (1, {})
+    first, second = document["generations"]
+    assert first == {
+        "id": f"20260301T120000Z-{_keys.fingerprint_hex16(keys.a.fingerprint)}", "fingerprint": keys.a.fingerprint,
+        "state": "retired", "origin": "generated", "created_at": "2026-03-01T12:00:00Z", "published_at": "2026-03-01T12:00:00Z",
+        "promoted_at": "2026-03-01T12:00:00Z", "retired_at": "2026-03-11T12:00:00Z", "revoked_at": None,
+        "last_seen_at": "2026-03-11T12:00:00Z",
+    }
+    assert (second["fingerprint"], second["state"], second["created_at"]) == (keys.b.fingerprint, "current", "2026-03-11T12:00:00Z")
+
+
+def test_a_key_file_is_durable_before_the_state_names_it(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    rename, fsync = os.rename, os.fsync
+
+    def noting_rename(source: str, target: str) -> None:
+        events.append("rename " + Path(target).suffix)
+        rename(source, target)
+
+    def noting_fsync(descriptor: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        events.append("fsync folder" if folder else "fsync file")
+        fsync(descriptor)
+
+    box("present", passphrase=PASSPHRASE, name="other")  # the folders are there
+    monkeypatch.setattr(os, "rename", noting_rename)
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    box("staged", name="other", force=True)
+    assert events == [step for suffix in (".pem", ".pub", ".json") for step in ("fsync file", f"rename {suffix}", "fsync folder")]
+
+
+# -- what refuses
+
+
+def test_without_requests_for_a_passphrase_nothing_is_made(box: Box) -> None:
+    for passphrase in (None, ""):
+        with pytest.raises(InvalidOptions, match="No passphrase is given") as caught:
+            box(passphrase=passphrase)
+        assert "WHATSAPP_KEYRING_PASSPHRASE" in str(caught.value)
+        with pytest.raises(InvalidOptions, match="No passphrase is given"):
+            box("staged", passphrase=passphrase, check_mode=True)
+    assert not box.folder.exists() or box.names(".pem") == []
+
+
+@pytest.mark.parametrize(("state", "given"), [
+    ("present", {}), ("staged", {}), ("staged", {"force": True}), ("promoted", {"fingerprint": "b"}),
+    ("rolled_back", {"fingerprint": "a"}),
+])
+def test_a_wrong_passphrase_is_refused_before_anything_is_done(
+    *, state: str, given: Params, box: Box, keys: Keys, maker: Maker
+) -> None:
+    rotated(box, keys)
+    before = box.files()
+    if "fingerprint" in given:
+        given = {"fingerprint": getattr(keys, given["fingerprint"]).fingerprint}
+    with pytest.raises(KeyringError, match="the passphrase is wrong") as caught:
+        box(state, passphrase="wrong", **given)
+    assert "encryption_keys_passphrase" in str(caught.value)
+    assert box.files() == before
+
+
+def test_a_missing_key_file_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box.pem(keys.a).unlink()
+    with pytest.raises(KeyringError, match=r"The private key .*\.pem is missing"):
+        box("staged", force=True)
+    assert maker.count == 1
+
+
+def test_swapped_key_files_are_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    shutil.copy(box.pem(keys.a), box.pem(keys.b))
+    with pytest.raises(KeyringError, match="holds .*, not ") as caught:
+        box()
+    assert keys.a.fingerprint in str(caught.value)
+    assert keys.b.fingerprint in str(caught.value)
+
+
+DAMAGE: dict[str, t.Callable[[str], bytes]] = {
+    "truncated": lambda text: text[: len(text) // 2].encode(),
+    "empty": lambda text: b"",
+    "not json": lambda text: b"hello",
+    "not text": lambda text: b"\xff\xfe\x00",
+    "newer schema": lambda text: text.replace('"schema": 1', '"schema": 2').encode(),
+    "unknown state": lambda text: text.replace('"current"', '"lost"').encode(),
+    "null fingerprint": lambda text: re.sub(r'"fingerprint": "[^"]*"', '"fingerprint": null', text).encode(),
+    "null id": lambda text: re.sub(r'"id": "[^"]*"', '"id": null', text, count=1).encode(),
+    "nested too deep": lambda text: b"[" * 100000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_damaged_state_file_is_refused_and_nothing_is_touched(
+    *, damage: str, check_mode: bool, box: Box, keys: Keys, maker: Maker
+) -> None:
+    rotated(box, keys)
+    path = box.folder / "keyring.json"
+    path.write_bytes(DAMAGE[damage](path.read_text()))
+    before = box.files()
+    with pytest.raises(KeyringError, match=r"keyring\.json is damaged") as caught:
+        box("staged", force=True, check_mode=check_mode)
+    assert "Restore it from a backup" in str(caught.value)
+    assert box.files() == before
+
+
+def test_a_missing_state_file_beside_several_keys_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    (box.folder / "keyring.json").unlink()
+    with pytest.raises(KeyringError, match=r"key files that keyring\.json does not name"):
+        box()
+    assert maker.count == 2
+
+
+@pytest.mark.parametrize("what", ["pem", "state"])
+def test_a_symbolic_link_is_refused(what: str, box: Box, keys: Keys, maker: Maker, tmp_path: Path) -> None:
+    box()
+    path = box.pem(keys.a) if what == "pem" else box.folder / "keyring.json"
+    shutil.move(path, tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(KeyringError, match="cannot be used"):
+        box()
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    path = box.pem(keys.a)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(KeyringError):
+        box()
+
+
+def test_a_path_that_cannot_be_made_is_named_with_host_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KeyringError, match="Not a directory") as caught:
+        Box(tmp_path / "file")()
+    assert os.uname().nodename in str(caught.value)
+    assert "become" in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "rename"])
+def test_a_full_disk_leaves_the_keyring_as_it_was(call: str, box: Box, keys: Keys, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    box()
+    before = box.files()
+
+    def fail(*arguments: t.Any) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(KeyringError, match="No space left on device"):
+            box("staged", force=True)
+    assert box.files() == before
+    assert box("staged", force=True)["pending"] is not None
+
+
+def test_cryptography_is_needed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_keys, "CRYPTOGRAPHY_VERSION", None)
+    with pytest.raises(MissingLibrary):
+        box()
+    assert not box.path.exists()
+
+
+# -- what an interrupted call left
+
+
+def orphaned(box: Box, key: KeyPair, name: str = "20260301T110000Z", passphrase: str = PASSPHRASE) -> Path:
+    box.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = box.folder / f"{name}-{_keys.fingerprint_hex16(key.fingerprint)}.pem"
+    path.write_bytes(PrivateKey(key.private).encrypted_pem(passphrase))
+    return path
+
+
+@pytest.mark.parametrize(("state", "becomes"), [("present", "current"), ("staged", "pending")])
+def test_a_key_that_the_state_does_not_name_yet_is_taken(state: str, becomes: str, box: Box, keys: Keys, maker: Maker) -> None:
+    path = orphaned(box, keys.c)
+    result = box(state)
+    assert states(result) == {keys.c.fingerprint: becomes}
+    assert box.names(".pem") == [path.name]
+    assert path.with_suffix(".pub").read_text() == keys.c.pem
+    assert maker.count == 0
+
+
+def test_an_orphan_waits_until_a_key_is_needed(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    path = orphaned(box, keys.c)
+    assert box("staged")["changed"] is False
+    assert box("staged", force=True)["pending"] == keys.c.fingerprint
+    assert path.exists()
+    assert maker.count == 1
+
+
+def test_an_orphan_shows_in_check_mode_as_the_real_key_that_it_is(box: Box, keys: Keys, maker: Maker) -> None:
+    orphaned(box, keys.c)
+    predicted = box("staged", check_mode=True)
+    assert predicted["pending"] == keys.c.fingerprint
+    assert predicted["predicted"] is False
+    assert maker.count == 0
+
+
+def test_two_orphans_are_refused_and_named(box: Box, keys: Keys, maker: Maker) -> None:
+    paths = [orphaned(box, keys.b), orphaned(box, keys.c)]
+    with pytest.raises(KeyringError, match="does not name") as caught:
+        box()
+    assert all(path.stem in str(caught.value) for path in paths)
+    assert all(path.exists() for path in paths)
+
+
+def test_an_orphan_under_another_passphrase_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    path = orphaned(box, keys.c, passphrase="other")
+    with pytest.raises(KeyringError, match="the passphrase is wrong"):
+        box()
+    assert path.exists()
+    assert maker.count == 0
+
+
+def test_an_interrupted_import_goes_on_under_the_same_file(box: Box, keys: Keys, maker: Maker) -> None:
+    path = orphaned(box, keys.c)
+    result = box(**IMPORTS["plain"](keys.c))
+    assert (result["current"], result["generations"][0]["id"]) == (keys.c.fingerprint, path.stem)
+    assert box.names(".pem") == [path.name]
+
+
+@pytest.mark.parametrize("state", ["present", "staged", "pruned"])
+def test_temporary_files_are_removed(state: str, box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    leftover = box.folder / ".tmp-0123456789abcdef"
+    leftover.write_text("half")
+    assert box(state, in_use_fingerprints=[])["changed"] is False
+    assert not leftover.exists()
+
+
+# -- check mode
+
+CALLS: dict[str, tuple[str, Params]] = {
+    "present": ("present", {}),
+    "staged": ("staged", {}),
+    "staged by force": ("staged", {"force": True}),
+    "staged when due": ("staged", {"max_age": "1d"}),
+    "promoted": ("promoted", {"fingerprint": "c"}),
+    "rolled_back": ("rolled_back", {"fingerprint": "a"}),
+    "revoked": ("revoked", {"fingerprint": "a", "in_use_fingerprints": []}),
+    "pruned": ("pruned", {"in_use_fingerprints": []}),
+    "pruned nothing": ("pruned", {"in_use_fingerprints": ["a"]}),
+}
+
+
+def with_fingerprints(given: Params, keys: Keys) -> Params:
+    found = dict(given)
+    if "fingerprint" in found:
+        found["fingerprint"] = getattr(keys, found["fingerprint"]).fingerprint
+    if "in_use_fingerprints" in found:
+        found["in_use_fingerprints"] = [getattr(keys, name).fingerprint for name in found["in_use_fingerprints"]]
+    return found
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_check_mode_predicts_and_touches_nothing(call: str, box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    if call in ("promoted", "rolled_back"):
+        box("staged", force=True)
+    state, given = CALLS[call][0], with_fingerprints(CALLS[call][1], keys)
+    before = box.files()
+    predicted = box(state, check_mode=True, day=400, **given)
+    assert box.files() == before
+    real = box(state, **given)
+    assert predicted["changed"] is real["changed"]
+    assert [row["state"] for row in predicted["generations"]] == [row["state"] for row in real["generations"]]
+    assert predicted["removed"] == real["removed"]
+    if not predicted["predicted"]:
+        assert {**predicted, "diff": 0} == {**real, "diff": 0}
+        assert predicted["diff"] == real["diff"]
+
+
+@pytest.mark.parametrize("state", ["present", "staged"])
+def test_check_mode_on_an_empty_place_makes_nothing_and_predicts_a_key(state: str, box: Box) -> None:
+    result = box(state, check_mode=True)
+    assert (result["changed"], result["predicted"]) == (True, True)
+    assert result["to_publish"]["business_public_key"].startswith("-----BEGIN PUBLIC KEY-----\n")
+    assert result["to_publish"]["fingerprint"] == (result["current"] or result["pending"])
+    assert not box.path.parent.exists()
+
+
+def test_a_predicted_key_is_thrown_away(box: Box) -> None:
+    assert box("staged", check_mode=True)["pending"] != box("staged", check_mode=True)["pending"]
+
+
+@pytest.mark.parametrize("form", IMPORTS)
+def test_check_mode_of_an_import_knows_the_real_key(form: str, box: Box, keys: Keys) -> None:
+    result = box(check_mode=True, **IMPORTS[form](keys.c))
+    assert (result["changed"], result["predicted"], result["current"]) == (True, False, keys.c.fingerprint)
+    assert result["to_publish"]["business_public_key"] == keys.c.pem
+    assert not box.path.exists()
+
+
+def test_check_mode_refuses_what_the_real_run_refuses(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    for given in ({"state": "promoted", "fingerprint": keys.c.fingerprint}, {"state": "present", "passphrase": "wrong"},
+                  {"state": "revoked", "fingerprint": keys.b.fingerprint, "in_use_fingerprints": []}):
+        with pytest.raises(KeyringError):
+            box(check_mode=True, **given)
+
+
+def test_check_mode_leaves_temporary_files_alone(box: Box, maker: Maker) -> None:
+    box()
+    (box.folder / ".tmp-x").write_text("half")
+    box(check_mode=True)
+    assert (box.folder / ".tmp-x").exists()
+
+
+def test_the_diff_lists_fingerprints_and_states(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    diff = box("staged", force=True)["diff"]
+    assert diff["before"] == f"{keys.a.fingerprint} current\n"
+    assert diff["after"] == f"{keys.a.fingerprint} current\n{keys.b.fingerprint} pending\n"
+
+
+# -- processes at once
+
+
+def fork(work: t.Callable[[], None]) -> int:
+    """Run a function in a child process; its exit status is 0, or 1 with a traceback."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def test_processes_that_stage_at_once_share_one_key(box: Box) -> None:
+    start = time.monotonic() + 0.2
+
+    def stage() -> None:
+        time.sleep(max(0.0, start - time.monotonic()))
+        box("staged", force=True)
+
+    children = [fork(stage) for _ in range(4)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert len(box.names(".pem")) == 1
+    assert [row["state"] for row in box.document()["generations"]] == ["pending"]
+
+
+@contextlib.contextmanager
+def holding_the_lock(box: Box) -> t.Iterator[None]:
+    with open(box.folder / ".lock", "w", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_call_waits_for_the_lock(check_mode: bool, box: Box, maker: Maker) -> None:
+    box()
+    start = time.monotonic()
+    with holding_the_lock(box):
+        child = fork(lambda: t.cast(None, box(check_mode=check_mode)))
+        time.sleep(0.3)
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert time.monotonic() - start >= 0.3
+
+
+def test_a_lock_that_is_never_given_up_is_an_error(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    box()
+    monkeypatch.setattr(_keyring, "_LOCK_SECONDS", 0.2)
+    with holding_the_lock(box), pytest.raises(KeyringError, match="in use by another process"):
+        box()
+    assert box()["changed"] is False
+
+
+def test_a_failed_call_gives_the_lock_back(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    box()
+    monkeypatch.setattr(_keyring, "_LOCK_SECONDS", 0.2)
+    with pytest.raises(KeyringError):
+        box(passphrase="wrong")
+    assert box()["changed"] is False
+
+
+# -- SIGKILL anywhere
+#
+# A child does the call and is killed right after the n-th of these system calls, for every n (and once before the first):
+# being killed before one is being killed after the one before it, as nothing else touches the disk. Then the call is made
+# again, and must end as if nothing had happened.
+
+SYSTEM_CALLS = ("open", "write", "fsync", "fchmod", "rename", "unlink", "mkdir")
+
+
+def kill_after(number: int, log: t.Callable[[], None]) -> None:
+    """Wrap the system calls of this process, so that it dies after the n-th."""
+    counted = 0
+    originals = {name: getattr(os, name) for name in SYSTEM_CALLS}
+
+    def wrap(name: str) -> t.Callable[..., t.Any]:
+        def call(*arguments: t.Any, **options: t.Any) -> t.Any:
+            nonlocal counted
+            try:
+                return originals[name](*arguments, **options)
+            finally:
+                counted += 1
+                log()
+                if counted == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return call
+
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    for name in SYSTEM_CALLS:
+        setattr(os, name, wrap(name))
+
+
+KILLED: dict[str, tuple[str, Params]] = {
+    "first": ("present", {}),
+    "first staged": ("staged", {}),
+    "import": ("present", {"import": True}),
+    "staged": ("staged", {"force": True}),
+    "promoted": ("promoted", {"fingerprint": "c"}),
+    "rolled_back": ("rolled_back", {"fingerprint": "a"}),
+    "revoked": ("revoked", {"fingerprint": "a", "in_use_fingerprints": []}),
+    "pruned": ("pruned", {"in_use_fingerprints": []}),
+}
+
+
+@pytest.mark.parametrize("case", KILLED)
+def test_sigkill_at_any_point_is_made_good_by_the_next_call(case: str, box: Box, keys: Keys, maker: Maker, tmp_path: Path) -> None:
+    state, given = KILLED[case][0], with_fingerprints(KILLED[case][1], keys)
+    if given.pop("import", False):
+        given.update(IMPORTS["plain"](keys.c))
+    if "first" not in case and case != "import":
+        rotated(box, keys)
+        if case in ("promoted", "rolled_back"):
+            box("staged", force=True)
+    box.day = 400
+    start, made_before = tmp_path / "start", maker.count
+    if box.path.parent.exists():
+        shutil.copytree(box.path.parent, start)
+    reported = [row["fingerprint"] for row in box.document()["generations"]] if start.exists() else []
+
+    def reset() -> None:
+        shutil.rmtree(box.path.parent, ignore_errors=True)
+        if start.exists():
+            shutil.copytree(start, box.path.parent)
+        maker.log.write_text("x" * made_before)
+
+    def call_and_die(number: int) -> int:
+        def work() -> None:
+            kill_after(number, lambda: None)
+            box(state, **given)
+        return os.waitpid(fork(work), 0)[1]
+
+    expected = box(state, **given)
+    kills = 0
+    for number in range(500):
+        reset()
+        status = call_and_die(number)
+        if not os.WIFSIGNALED(status):
+            assert status == 0
+            break
+        kills += 1
+        durable = box.names(".pem") if box.folder.exists() else []
+        made = maker.count
+        again = box(state, **given)
+        where = f"killed after system call {number}"
+        assert [row["state"] for row in again["generations"]] == [row["state"] for row in expected["generations"]], where
+        assert [name for name in box.names("") if name.startswith(".tmp")] == [], where
+        if state != "pruned":
+            assert set(reported) <= set(states(again)), where
+        if state in ("present", "staged"):
+            assert set(durable) <= set(box.names(".pem")), where  # what was durable is what is used
+            assert len(box.names(".pem")) == len(reported) + 1, where
+            assert maker.count == made or len(durable) == len(reported), where
+        else:
+            assert maker.count == made_before, where
+        assert sorted(Path(name).stem for name in box.names(".pub")) == sorted(Path(name).stem for name in box.names(".pem")), where
+        assert box(state, **given)["changed"] is False, where
+        assert [row["state"] for row in box.document()["generations"]] == [row["state"] for row in expected["generations"]], where
+    else:
+        pytest.fail("the call never came to its end")
+    assert kills > 5
