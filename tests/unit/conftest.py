@@ -77,8 +77,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def keys() -> Keys:
-    """Three RSA-2048 key pairs."""
-    return Keys(KeyPair.generate(), KeyPair.generate(), KeyPair.generate())
+    """Four RSA-2048 key pairs."""
+    return Keys(*(KeyPair.generate() for _ in range(4)))
 
 
 @pytest.fixture

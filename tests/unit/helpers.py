@@ -62,11 +62,12 @@ class KeyPair:
 
 
 class Keys(t.NamedTuple):
-    """Three different key pairs."""
+    """Four different key pairs."""
 
     a: KeyPair
     b: KeyPair
     c: KeyPair
+    d: KeyPair
 
 
 class Clock:

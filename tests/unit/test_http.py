@@ -501,7 +501,7 @@ def test_connections_are_used_again() -> None:
 
 def test_errors_do_not_cost_the_connection(clock: Clock) -> None:
     http = make_http(clock)
-    error = (500, {}, {"error": {"message": "x", "code": 2}})
+    error: tuple[int, dict[str, str], t.Any] = (500, {}, {"error": {"message": "x", "code": 2}})
     with Recorder(error, error, (200, {}, {"data": []})) as server:
         call(http, request_for(server.base_url))
     assert (len(server.seen), server.connections) == (3, 1)

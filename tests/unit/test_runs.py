@@ -18,6 +18,7 @@ from ansible_collections.waba.flows.plugins.module_utils import _http, _options
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC, INFO_SPEC, SINGLE_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._fleet import run_fleet
+from ansible_collections.waba.flows.plugins.module_utils._keys import PublicKey, parse_public_key
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, run_many, run_single
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, Recorder, module_params
 from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, Token, make_number, make_state
@@ -238,7 +239,7 @@ def test_all_outcomes_in_one_task(fleet: Sandbox, keys: Keys) -> None:
 
 def test_check_mode_predicts_every_row_and_sends_no_post(fleet: Sandbox, keys: Keys) -> None:
     dealt(fleet, keys)
-    given = {"business_public_key": keys.a.pem, "expected_fingerprints": [keys.b.fingerprint]}
+    given: Params = {"business_public_key": keys.a.pem, "expected_fingerprints": [keys.b.fingerprint]}
     predicted = many(fleet, check_mode=True, **given)
     assert fleet.posts == []
     real = many(fleet, **given)
@@ -384,7 +385,7 @@ def test_own_keys_and_expected_fingerprints_and_force(fleet: Sandbox, keys: Keys
         hold(fleet, number, keys.b)
     path = tmp_path / "c.pub"
     path.write_text(keys.c.pem)
-    rows = [
+    rows: list[Params] = [
         {"phone_number_id": IDS[0], "expected_fingerprints": [keys.b.fingerprint]},
         {"phone_number_id": IDS[1]},
         {"phone_number_id": IDS[2], "business_public_key": keys.b.pem, "force": True},
@@ -474,8 +475,12 @@ def test_numbers_with_the_same_credentials_wait_together(fleet: Sandbox) -> None
 
 def test_each_distinct_text_of_a_key_is_parsed_once(fleet: Sandbox, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
-    parse = _options.parse_public_key
-    monkeypatch.setattr(_options, "parse_public_key", lambda text: (parsed.append(text), parse(text))[1])
+
+    def parse(text: str) -> PublicKey:
+        parsed.append(text)
+        return parse_public_key(text)
+
+    monkeypatch.setattr(_options, "parse_public_key", parse)
     rows = [{"phone_number_id": number, "business_public_key": keys.a.pem} for number in IDS]
     assert many(fleet, rows)["summary"] == {"set": 6}
     assert len(parsed) == 1

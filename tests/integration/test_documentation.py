@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation shows is run: the modules' EXAMPLES, and the README's inventory, commands and plays."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+
+import pytest
+import yaml
+
+from tests.fleet import OldKey, fingerprint_of, local_vault
+from tests.sandbox import Number, Token
+
+from .conftest import PASSPHRASE, ROOT, World
+
+IDS = ("106540352242922", "106540352242923", "106540352242924")
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("whatsapp_*.py"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOKEN = "token-of-the-documentation"
+
+
+def examples(module: str) -> str:
+    text = (ROOT / "plugins" / "modules" / f"{module}.py").read_text(encoding="utf-8")
+    match = re.search(r'^EXAMPLES = r"""\n(.*?)"""', text, re.DOTALL | re.MULTILINE)
+    assert match is not None
+    return match.group(1)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def documented(world: World) -> World:
+    """A sandbox with the numbers, and files with the key, that the documentation speaks of; the third number's is foreign."""
+    key = OldKey()
+    state = world.fleet.state
+    state.tokens[TOKEN] = Token(app_secret="an-app-secret")
+    for identity in IDS:
+        pem = OldKey().public_pem if identity == IDS[2] else key.public_pem
+        state.numbers[identity] = Number(waba_id=next(iter(state.wabas())), business_public_key=pem, signature_status="VALID")
+    (world.folder / "flows.pub").write_text(key.public_pem)
+    (world.folder / "flows.pem").write_bytes(key.private_pem)
+    world.environment["WHATSAPP_ACCESS_TOKEN"] = TOKEN
+    return world
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_of_the_module(documented: World, module: str) -> None:
+    held = documented.fleet.state.numbers[IDS[0]].business_public_key
+    assert held is not None
+    text = examples(module).replace("/etc/whatsapp-flows/keys", str(documented.keys))
+    text = text.replace("/root/flows-private.pem", str(documented.folder / "flows.pem"))
+    text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint_of(held), text)
+    tasks = yaml.safe_load(text)
+    taken_for_granted = {
+        "whatsapp_access_token": TOKEN, "other_access_token": TOKEN, "whatsapp_app_secret": "an-app-secret",
+        "new_public_key": OldKey().public_pem, "keyring_passphrase": PASSPHRASE, "old_passphrase": "not-a-secret-old-passphrase",
+    }
+    play: dict[str, t.Any] = {
+        "hosts": "whatsapp_vault", "gather_facts": False, "vars": taken_for_granted, "tasks": tasks,
+        "module_defaults": {"group/waba.flows.whatsapp": {"base_url": documented.box.base_url}},
+    }
+    path = documented.folder / "examples.yml"
+    path.write_text(yaml.safe_dump([play], sort_keys=False))
+    run = documented.run(str(path))
+    assert run.status == 0, run.output
+    assert run.recap["ok"] == len(tasks) >= 1
+
+
+def use_inventory_of_the_readme(world: World) -> None:
+    """The README's inventory, with its vault host made this machine and the sandbox as the API."""
+    block = next(block for block in blocks("yaml") if "# inventory.yml" in block)
+    world.inventory = yaml.safe_load(block)
+    groups = world.inventory["all"]["children"]
+    groups["whatsapp_vault"]["hosts"]["vault.example.com"] = local_vault()
+    groups["whatsapp_numbers"]["vars"]["whatsapp_base_url"] = world.box.base_url
+
+
+def test_commands_of_the_readme(documented: World) -> None:
+    """The four commands, one after the other, with the number of the partner refused until its key is allowed to go."""
+    use_inventory_of_the_readme(documented)
+    lines = [line for block in blocks("shell") for line in block.splitlines() if line.startswith("ansible-playbook")]
+    changed = []
+    for line in lines:
+        words = shlex.split(line.replace("/root/flows.pem", str(documented.folder / "flows.pem")))
+        assert words[:3] == ["ansible-playbook", "-i", "inventory.yml"]
+        run = documented.run(*words[3:], encryption_keys_import_passphrase="not-a-secret-old-passphrase")
+        assert "partner (106540352242924): refused" in run.failures, run.output
+        changed.append(len(documented.box.posts))
+    assert changed == [0, 0, 0, 2]  # check; the import changes no number; not due; by force both that are not refused
+
+
+def test_plays_of_the_readme(documented: World) -> None:
+    use_inventory_of_the_readme(documented)
+    documented.inventory["all"]["vars"] = {"vaulted_keyring_passphrase": PASSPHRASE, "encryption_keys_replace_foreign": True,
+                                           "ansible_python_interpreter": local_vault()["ansible_python_interpreter"]}
+    plays = [play for block in blocks("yaml") for play in yaml.safe_load(block) if isinstance(play, dict)]
+    assert len(plays) == 2
+    for play in plays:
+        play.pop("become", None)  # the tests may run as anybody
+        play.setdefault("module_defaults", {}).setdefault("group/waba.flows.whatsapp", {})["base_url"] = documented.box.base_url
+    path = documented.folder / "site.yml"
+    path.write_text(yaml.safe_dump(plays, sort_keys=False))
+    run = documented.run(str(path))
+    assert run.status == 0, run.output
+    assert len(documented.box.posts) == 4
+
+
+def test_numbers_in_the_role_readme_are_its_defaults() -> None:
+    """The table of variables, the defaults and the argument specs name the same variables."""
+    role = ROOT / "roles" / "encryption_keys"
+    listed = re.findall(r"^\| `(encryption_keys_\w+)` \|", (role / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    assert sorted(listed) == sorted(defaults) == sorted(options)
+    templated = {name for name, value in defaults.items() if "{{" in str(value)}
+    assert templated == {"encryption_keys_passphrase"}
+    assert {name: option["default"] for name, option in options.items() if name not in templated} == {
+        name: value for name, value in defaults.items() if name not in templated
+    }
