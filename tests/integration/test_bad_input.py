@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,8 +16,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
-from .conftest import Run, World
+from tests.fleet import local_vault
+
+from .conftest import ROOT, Run, World
 
 
 def fatal(run: Run) -> int:
@@ -229,6 +234,35 @@ def local(interpreter: str) -> dict[str, t.Any]:
     return {"ansible_connection": "local", "ansible_python_interpreter": interpreter}
 
 
+def floor_python() -> str | None:
+    """Return the oldest Python that modules run on, if this machine has it."""
+    settings = yaml.safe_load((ROOT / "tests" / "config.yml").read_text(encoding="utf-8"))
+    version = settings["modules"]["python_requires"].lstrip(">=")
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [str(path) for path in pyenv.glob(f"{version}.*/bin/python")] or [shutil.which(f"python{version}")]
+    return found[0]
+
+
+def test_lowest_versions_that_the_documentation_names(world: World, tmp_path: Path) -> None:
+    """Python 3.9 with the lowest requests and cryptography, as vault host and as API host."""
+    python = floor_python()
+    if python is None:
+        pytest.skip("the oldest supported Python is not on this machine")
+    wanted = set(re.findall(r"(requests|cryptography) >= ([0-9.]+)", "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "plugins" / "modules").glob("*.py"))))
+    assert len(wanted) == 2
+    subprocess.run([python, "-m", "venv", str(tmp_path / "floor")], check=True)
+    floor = str(tmp_path / "floor" / "bin" / "python")
+    subprocess.run([floor, "-m", "pip", "install", "--quiet", *(f"{name}=={version}" for name, version in wanted)], check=True)
+    world.vaults["vault"] = local(floor)
+    world.inventory["all"]["hosts"] = {"api": local(floor)}
+    world.box.fault(world.fleet.numbers["number-01"], "applied_then_reset")
+    world.box.fault(world.fleet.numbers["number-02"], "truncated", method="GET")
+    world.box.fault(world.fleet.numbers["number-03"], "slow_drip", method="GET", seconds_per_byte=0.001)
+    run = world.run(encryption_keys_api_host="api", encryption_keys_replace_foreign=True)
+    assert run.status == 0, run.output
+
+
 def test_library_missing_on_the_vault_host(world: World, bare_python: str) -> None:
     world.vaults["vault"] = local(bare_python)
     run = world.run()
@@ -240,6 +274,21 @@ def test_library_missing_on_the_api_host(world: World, bare_python: str) -> None
     world.inventory["all"]["hosts"] = {"api": local(bare_python)}
     run = world.run(encryption_keys_api_host="api")
     assert_one_message(run, "Nothing was changed", "requests", platform.node())
+    assert_nothing_done(world)
+
+
+@pytest.mark.parametrize("broken", [
+    {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+    {**local_vault(), "ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/nowhere/sudo"},
+])
+def test_vault_host_unreachable(world: World, broken: dict[str, t.Any]) -> None:
+    """The reason shows, although the tasks with secrets are under no_log."""
+    world.vaults["vault"] = broken
+    run = world.run()
+    assert run.status != 0
+    assert "censored" not in run.output
+    assert re.search("Connection refused|/nowhere/sudo", run.output)
+    assert world.box.requests == []
     assert_nothing_done(world)
 
 
