@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -119,19 +119,20 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
     """Send the key; after an error that may hide a success, read back first and send again only if it is not there."""
     for attempt in range(rules.retries + 1):
         done.attempts += 1
+        known, changed = done.after, done.changed
+        done.changed, done.after = True, None  # so it stands whatever happens before it is read back
         try:
             target.provider.write(target.phone_number_id, desired.pem, target.job)
-            done.changed = True
             return
         except WabaError as error:
             if not error.outcome_unknown:
+                done.changed, done.after = changed, known
                 raise
-            done.changed, done.after = True, None  # so it stands if reading back fails too
             if attempt < rules.retries:
                 target.provider.pause(error, attempt, target.job)
             done.after = target.read()
             # Signing again a key that was fine (force) leaves no trace to read back, so it counts as not done.
-            done.changed = done.after != done.before
+            done.changed = not _same(done.before, done.after)
             if done.changed and is_met(desired, done.after):
                 return
             if attempt == rules.retries:
@@ -139,6 +140,11 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
         if decide(desired, done.after) == "refused":  # somebody set another key meanwhile
             raise _conflict(done.after)
         target.job.tally.retries += 1
+
+
+def _same(before: PublishedKey | None, after: PublishedKey) -> bool:
+    """Tell whether two reads show the same; the text of a key is no part of it, as its line ends vary."""
+    return before is not None and (before.fingerprint, before.status) == (after.fingerprint, after.status)
 
 
 def _verify(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:

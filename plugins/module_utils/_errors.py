@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -241,7 +241,8 @@ class ApiError(WabaError):
         # Seconds after which the API says that it can be called again.
         self.wait = wait
         self.retryable = self.meaning.retryable
-        self.outcome_unknown = not self.meaning.throttled and (http_status >= 500 or self.meaning.retryable)
+        # A code that says why it was refused was not applied, whatever the HTTP status.
+        self.outcome_unknown = self.meaning.retryable and not self.meaning.throttled
 
     def __str__(self) -> str:
         codes = [f"code {self.code}"] if self.code is not None else []

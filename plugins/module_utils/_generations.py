@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -132,7 +132,7 @@ def adopt(ring: Ring, generation: Generation, force: bool, now: str) -> Ring:
     if ring.current is not None and not force:
         raise KeyringError(
             f"The keyring has a current key already ({ring.current.fingerprint}); importing would retire it.",
-            "Set force: true if the imported key is to be the current one from now on.",
+            "Leave the import out if it was done before; state: present with force: true makes the imported key current.",
         )
     return _make_current(ring.add(generation), generation, now)
 
@@ -184,7 +184,10 @@ def due_at(ring: Ring, max_age: timedelta | None) -> datetime | None:
     """Return when the current generation is due for rotation; None if it never is, or there is none."""
     if max_age is None or ring.current is None:
         return None
-    return parse_time(ring.current.promoted_at or ring.current.created_at) + max_age
+    try:
+        return parse_time(ring.current.promoted_at or ring.current.created_at) + max_age
+    except OverflowError:  # beyond the calendar's end
+        return None
 
 
 def to_document(ring: Ring) -> dict[str, t.Any]:
@@ -209,8 +212,9 @@ def from_document(document: t.Any) -> Ring:
     for state in ("current", "pending"):
         if sum(g.state == state for g in ring.generations) > 1:
             raise ValueError(f"more than one generation is {state}")
-    if len({g.fingerprint for g in ring.generations}) != len(ring.generations):
-        raise ValueError("a fingerprint occurs twice")
+    for name in ("id", "fingerprint"):
+        if len({getattr(g, name) for g in ring.generations}) != len(ring.generations):
+            raise ValueError(f"a generation's {name} occurs twice")
     return ring
 
 
@@ -218,9 +222,12 @@ def _generation(row: t.Any) -> Generation:
     fields = {field.name for field in dataclasses.fields(Generation)}
     if not isinstance(row, dict) or not {"id", "fingerprint", "state", "origin", "created_at"} <= row.keys() <= fields:
         raise ValueError("a generation lacks members or has unknown ones")
+    required = ("id", "fingerprint", "state", "origin", "created_at")
+    if any(not isinstance(row[name], str) for name in required):
+        raise ValueError("a generation has members of the wrong type")
     if any(not isinstance(value, (str, type(None))) for value in row.values()) or row["state"] not in STATES:
         raise ValueError("a generation has members of the wrong type")
-    if "/" in row["id"] or row["id"].startswith("."):
+    if not row["id"] or "/" in row["id"] or row["id"].startswith("."):
         raise ValueError("a generation's id is not a file name")
     for name, value in row.items():
         if name.endswith("_at") and value is not None:

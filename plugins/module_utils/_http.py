@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -15,6 +15,7 @@ import dataclasses
 import ipaddress
 import json
 import random
+import re
 import threading
 import time
 import typing as t
@@ -39,6 +40,7 @@ try:
     import requests
     from requests.adapters import HTTPAdapter
     from requests.utils import get_environ_proxies
+    from urllib3.exceptions import NewConnectionError
 
     REQUESTS_VERSION: str | None = requests.__version__
 except ImportError:
@@ -125,14 +127,18 @@ def check_base_url(url: str, allow_http: bool) -> str:
     Plain http is refused, except to loopback, because the credential would travel readable; a name or password within
     the URL is refused because it would show in logs.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        usable = False
+    if not usable:
         raise InvalidOptions(f"base_url '{_host_only(url)}' is not an http(s) URL.", "Example: https://graph.facebook.com")
     if parts.username or parts.password:
         raise InvalidOptions("base_url holds a user name or password.", "Give credentials by their own options.")
     if parts.query or parts.fragment:
         raise InvalidOptions("base_url has a query or fragment.", "Give scheme, host and path alone.")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
         raise InvalidOptions(
             f"base_url is plain http to {parts.hostname}: the credential would travel readable.",
             "Use https, or set allow_http if the way there is secured otherwise.",
@@ -151,8 +157,13 @@ def _is_loopback(host: str) -> bool:
 
 def _host_only(url: str) -> str:
     """Return what of a URL may be shown: scheme and host."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}" if parts.scheme else url.rsplit("@", 1)[-1][:60]
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "…"
+    if parts.scheme:
+        return f"{parts.scheme}://{parts.hostname or ''}"
+    return re.split(r"[?#]", url.rsplit("@", 1)[-1])[0][:60]
 
 
 class Transport:
@@ -182,6 +193,8 @@ class Transport:
         session.verify = verify
         # No cookie is wanted, and the session is shared by threads.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # Even where redirects are not allowed, requests reads the whole body of one to prepare the next request.
+        session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         session.headers.clear()
         session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"})
         adapter = HTTPAdapter(pool_connections=self._pool_size, pool_maxsize=self._pool_size)
@@ -190,11 +203,16 @@ class Transport:
         return session
 
     def proxies(self, url: str) -> dict[str, str]:
-        """Return the proxies of the environment for a URL's host, looked up once a host."""
-        origin = _host_only(url)
+        """Return the proxies of the environment for a URL, looked up once a host and port.
+
+        Never one for loopback: plain http is allowed there because it does not leave the machine.
+        """
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
         with self._lock:
             if origin not in self._proxies:
-                self._proxies[origin] = get_environ_proxies(url, no_proxy=None)
+                own = _is_loopback(parts.hostname or "")
+                self._proxies[origin] = {} if own else get_environ_proxies(url, no_proxy=None)
             return self._proxies[origin]
 
     def close(self) -> None:
@@ -247,6 +265,7 @@ class HttpClient:
                     return answer
             except TransportError as failure:
                 error = failure
+            self._note_throttling(error)
             if attempt >= self._options.retries or not error.retryable:
                 raise error
             if request.method != "GET" and error.outcome_unknown:
@@ -261,11 +280,16 @@ class HttpClient:
         if wait is None:
             ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2**attempt)
             wait = ceiling / 2 + random.uniform(0, ceiling / 2)
+            self._note_throttling(error, wait)
         if wait >= job.deadline.remaining():
             raise error
-        if isinstance(error, ApiError) and error.meaning.throttled:
-            self._quiet_until = max(self._quiet_until, self._clock() + wait)
         self._sleep(wait)
+
+    def _note_throttling(self, error: WabaError, backoff: float = 0.0) -> None:
+        """Let all users of this client wait, also where the one that was throttled gives up."""
+        if isinstance(error, ApiError) and error.meaning.throttled:
+            wait = backoff if error.wait is None else error.wait
+            self._quiet_until = max(self._quiet_until, self._clock() + wait)
 
     def _respect_quiet(self, job: Job) -> None:
         wait = self._quiet_until - self._clock()
@@ -295,12 +319,19 @@ class HttpClient:
                 timeout=(timeout, timeout), allow_redirects=False, stream=True,
                 proxies=self._transport.proxies(request.url),
             )
+            if 300 <= response.status_code < 400:
+                # A redirect could lead the credential to another host, so none is followed.
+                response.raw.close()
+                raise InvalidAnswer(
+                    f"{_host_only(request.url)} answered with a redirect (HTTP {response.status_code}); it was not followed.",
+                    "Check base_url.", http_status=response.status_code,
+                )
             try:
-                body = _read_body(response, job.deadline)
+                body = _read_body(response, job.deadline, timeout)
             finally:
                 response.raw.release_conn()
         except requests.RequestException as error:
-            raise self._transport_error(error, request.url) from None
+            raise self._transport_error(error, request.url, timeout) from None
         except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
             raise ConnectionFailed(
                 f"The connection to {_host_only(request.url)} broke: {self.redact(_root_cause(error))}.", "Run again."
@@ -308,15 +339,9 @@ class HttpClient:
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(response.status_code, headers, body, _decode(body))
         job.tally.usage.update(_usage(headers))
-        if 300 <= answer.status < 400:
-            # A redirect could lead the credential to another host, so none is followed.
-            raise InvalidAnswer(
-                f"{_host_only(request.url)} answered with a redirect (HTTP {answer.status}); it was not followed.",
-                "Check base_url.", http_status=answer.status,
-            )
         return answer
 
-    def _transport_error(self, error: requests.RequestException, url: str) -> TransportError:
+    def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
         """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query."""
         host, cause = _host_only(url), self.redact(_root_cause(error))
         if isinstance(error, requests.exceptions.SSLError):
@@ -324,10 +349,10 @@ class HttpClient:
                 f"The TLS connection to {host} was not accepted: {cause}.",
                 "Name the CA with ca_path; validate_certs: false gives up the protection.", outcome_unknown=False,
             )
-        unsent = isinstance(error, requests.exceptions.ConnectTimeout) or "NewConnectionError" in repr(error)
+        unsent = isinstance(error, requests.exceptions.ConnectTimeout) or _was_not_connected(error)
         if isinstance(error, requests.exceptions.Timeout):
             return Timeout(
-                f"{host} did not answer within {self._options.timeout:g} s.", "Check the network, or raise timeout.",
+                f"{host} did not answer within {timeout:.1f} s.", "Check the network, or raise timeout or total_timeout.",
                 outcome_unknown=not unsent,
             )
         what = "cannot be reached" if unsent else "closed the connection before a whole answer had arrived"
@@ -336,7 +361,14 @@ class HttpClient:
         )
 
 
-def _read_body(response: requests.Response, deadline: Deadline) -> bytes:
+def _was_not_connected(error: BaseException) -> bool:
+    """Tell whether no connection came about: refused, unreachable, or the name did not resolve."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    reason = getattr(reason, "original_error", reason)  # within a ProxyError
+    return isinstance(reason, NewConnectionError)
+
+
+def _read_body(response: requests.Response, deadline: Deadline, timeout: float) -> bytes:
     """Read the whole body, checking the deadline at each piece that arrives, so that a slow drip cannot outlast it."""
     raw = response.raw
     read_some: t.Callable[[int], bytes] = getattr(raw, "read1", raw.read)
@@ -345,6 +377,9 @@ def _read_body(response: requests.Response, deadline: Deadline) -> bytes:
     expected = response.headers.get("Content-Length", "")
     try:
         while True:
+            socket = getattr(getattr(raw, "connection", None), "sock", None)
+            if socket is not None:  # so that a pause between two pieces cannot outlast the deadline either
+                socket.settimeout(max(0.001, min(timeout, deadline.remaining())))
             piece = read_some(size)
             if not piece:
                 break
@@ -352,20 +387,26 @@ def _read_body(response: requests.Response, deadline: Deadline) -> bytes:
             if len(body) > MAX_BODY_BYTES:
                 raise InvalidAnswer(f"The answer is larger than {MAX_BODY_BYTES} bytes.", "Check base_url.")
             if deadline.remaining() <= 0:
-                raise DeadlineExceeded(
-                    f"The answer was still arriving when the total time of {deadline.seconds:.0f} s was used up.",
-                    "Raise total_timeout, or run again.",
-                )
+                raise _still_arriving(deadline)
     except (InvalidAnswer, DeadlineExceeded):
         raw.close()
         raise
     except Exception as error:  # urllib3's errors, which requests would wrap only in its own reading functions
         raw.close()
+        if deadline.remaining() <= 0:
+            raise _still_arriving(deadline) from None
         raise requests.exceptions.ConnectionError(error) from error
     if expected.isdigit() and len(body) < int(expected):
         raw.close()
         raise requests.exceptions.ConnectionError(f"{len(body)} of {expected} bytes arrived")
     return bytes(body)
+
+
+def _still_arriving(deadline: Deadline) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"The answer was still arriving when the total time of {deadline.seconds:g} s was used up.",
+        "Raise total_timeout, or run again.",
+    )
 
 
 def _decode(body: bytes) -> t.Any:

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -413,9 +413,10 @@ class Run:
 
     def _new_generation(self) -> g.Generation:
         """Return a pending generation whose key is durable: what an interrupted call left, else a new key."""
-        key = self.keyring.orphan() or generate_private_key()
+        orphan = self.keyring.orphan()
+        key = orphan or generate_private_key()
         generation = self.keyring.store(key, "pending", "generated", self.request.now)
-        self.predicted = key.public if self.keyring.check_mode else None
+        self.predicted = key.public if self.keyring.check_mode and orphan is None else None
         return generation
 
 
@@ -424,6 +425,8 @@ def _check_private_keys(keyring: Keyring, request: Request) -> None:
     if request.state in ("revoked", "pruned"):
         return
     keyring.needed_passphrase()
+    if request.state == "rolled_back":  # the way out of a lost current key; what it goes back to is opened then
+        return
     for generation in (keyring.ring.pending, keyring.ring.current):
         if generation is not None:
             keyring.open_private_key(generation)

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -24,8 +24,6 @@ def run_module(spec: Spec, run: t.Callable[[t.Mapping[str, t.Any], bool], Result
     A result with C(failed) becomes fail_json with everything else in it, so that no partial result is lost.
     """
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **options)
-    if module.params.get("validate_certs") is False:
-        module.warn("validate_certs is false: the API's certificate is not checked, anyone on the way can read the token.")
     try:
         result = run(module.params, module.check_mode)
     except MissingLibrary as error:

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
+from datetime import timedelta
 
 from ._argspec import CONNECTION
 from ._errors import InvalidOptions
@@ -20,6 +21,7 @@ from ._reconcile import Desired
 
 Params = t.Mapping[str, t.Any]
 
+_LONGEST = int(timedelta.max.total_seconds())
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -28,7 +30,10 @@ def parse_duration(text: str, option: str) -> int:
     match = re.fullmatch(r"\s*(\d+)\s*([smhdw]?)\s*", str(text))
     if match is None:
         raise InvalidOptions(f"{option} '{text}' is not a duration.", "Examples: 90d, 12h, 30m, 3600 (seconds).")
-    return int(match.group(1)) * _UNITS[match.group(2) or "s"]
+    seconds = int(match.group(1)) * _UNITS[match.group(2) or "s"]
+    if seconds > _LONGEST:
+        raise InvalidOptions(f"{option} '{text}' is not a duration that this collection can reckon with.", "Use fewer days.")
+    return seconds
 
 
 def inherit(common: Params, own: Params) -> dict[str, t.Any]:

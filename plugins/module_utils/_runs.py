@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -19,7 +19,7 @@ from ._http import Deadline, Job, Tally, Transport
 from ._keys import PublicKey
 from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, total_timeout
 from ._providers import PROVIDERS, Connection, Provider, make_provider
-from ._reconcile import UNMET, PublishedKey
+from ._reconcile import UNMET, Desired, PublishedKey
 
 Result = dict[str, t.Any]
 
@@ -34,7 +34,8 @@ class Number:
     connection: Connection | None = None
     key: PublicKey | None = None
     error: WabaError | None = None
-    row: Result = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    desired: Desired | None = None
 
 
 class Clients:
@@ -76,6 +77,7 @@ def run_single(params: Params, check_mode: bool) -> Result:
         fingerprint=after.fingerprint,
         api=job.tally.as_dict(),
         diff=_diff(number.name, done),
+        warnings=_warnings([number]),
     )
     return _failed(result, f"{number.name}: {done.error}") if done.error else result
 
@@ -98,17 +100,21 @@ def run_many(params: Params, check_mode: bool) -> Result:
     numbers = _prepare(params["phone_numbers"], params)
     keys: dict[str, PublicKey | None] = {}
     for number in numbers:
-        number.key = _own_key(number.params, keys) or common_key
+        try:
+            number.key = _own_key(number.params, keys) or common_key
+            number.desired = desired_of(number.key, params, number.params) if number.key else None
+        except WabaError as error:
+            number.error = number.error or error
+            continue
         if number.key is None:
             raise InvalidOptions(
                 f"{number.name} has no key to set.",
                 "Give business_public_key for it or for all; to read use whatsapp_business_encryption_info.",
             )
-    desired = {id(number): desired_of(t.cast(PublicKey, number.key), params, number.params) for number in numbers}
 
     def work(number: Number, target: Target) -> Applied:
         rules = Rules(max(0.0, params["verify_timeout"]), check_mode, target.provider.connection.retries)
-        return apply_key(target, desired[id(number)], rules)
+        return apply_key(target, t.cast(Desired, number.desired), rules)
 
     return _run_numbers(numbers, params, work, params["max_failures"])
 
@@ -132,7 +138,9 @@ def _prepare(rows: t.Sequence[Params], common: Params) -> list[Number]:
         try:
             if not phone_number_id:
                 raise InvalidOptions("It has no phone_number_id.", "Set it (host variable whatsapp_phone_number_id).")
-            number.connection = connection_of(inherit(common, row))
+            options = inherit(common, row)
+            number.connection = connection_of(options)
+            number.seconds = total_timeout(options)
             PROVIDERS[number.connection.provider].secrets_of(number.connection)
         except WabaError as error:
             number.error = error
@@ -160,7 +168,6 @@ def _run_numbers(
     max_failures: int | None,
 ) -> Result:
     workers = max_workers(params)
-    seconds = total_timeout(params)
     transport = Transport(pool_size=workers)
     clients = Clients(transport)
     providers = {id(n): clients.get(n.connection) for n in numbers if n.connection and not n.error}
@@ -169,7 +176,7 @@ def _run_numbers(
     def one(number: Number) -> tuple[Number, Applied]:
         if number.error is not None:
             return number, Applied("failed", error=number.error)
-        job = Job(Deadline(seconds))
+        job = Job(Deadline(number.seconds))
         tallies.append(job.tally)
         return number, work(number, Target(providers[id(number)], number.phone_number_id, job))
 
@@ -182,7 +189,7 @@ def _run_numbers(
         )
     finally:
         transport.close()
-    return _fleet_result(pairs, tallies)
+    return {**_fleet_result(pairs, tallies), "warnings": _warnings(numbers)}
 
 
 def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> Result:
@@ -205,6 +212,14 @@ def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> 
     if skipped:
         named.append(f"not started because max_failures was exceeded: {', '.join(skipped)}")
     return _failed(result, f"{len(unmet)} of {len(rows)} numbers failed. " + " | ".join(named))
+
+
+def _warnings(numbers: t.Iterable[Number]) -> list[str]:
+    unchecked = [number.name for number in numbers if number.connection and number.connection.verify is False]
+    if not unchecked:
+        return []
+    return [f"validate_certs is false for {', '.join(unchecked)}: the API's certificate is not checked, "
+            "so anyone on the way can read the token."]
 
 
 def _row(number: Number, done: Applied) -> Result:

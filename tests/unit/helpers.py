@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What several test files use: key pairs, a clock, module parameters, and what the sandbox saw."""
@@ -13,6 +13,7 @@ import http.server
 import json
 import ssl
 import threading
+import time
 import typing as t
 from urllib.parse import parse_qsl, urlsplit
 
@@ -135,10 +136,13 @@ class Seen:
 class Recorder:
     """A server on loopback that keeps whole requests, secrets and all, and counts connections.
 
-    It answers each request with the next of ``answers`` (status, headers, body), the last one again and again.
+    It answers each request with the next of ``answers`` (status, headers, body), the last one again and again; each after
+    ``delay`` seconds.
     """
 
-    def __init__(self, *answers: tuple[int, dict[str, str], t.Any], tls: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, *answers: tuple[int, dict[str, str], t.Any], tls: tuple[str, str] | None = None, delay: float = 0.0
+    ) -> None:
         self.seen: list[Seen] = []
         self.connections = 0
         self._answers = list(answers) or [(200, {}, {"data": []})]
@@ -162,6 +166,7 @@ class Recorder:
                 parts = urlsplit(self.path)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 recorder.seen.append(Seen(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
+                time.sleep(delay)
                 status, more, document = recorder.next_answer()
                 content = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(status)

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The work on one number: exactly which requests are sent, in which order, and a true account of what was done."""
@@ -327,8 +327,7 @@ class Scripted(Provider):
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         self.calls.append("POST")
-        error = self.writes.pop(0) if self.writes else None
-        if error:
+        if self.writes and (error := self.writes.pop(0)) is not None:
             raise error
 
     def pause(self, error: WabaError, attempt: int, job: Job) -> None:

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """HTTP: what is tried again and what is not, waits and deadlines, TLS, proxies, and where the credential goes."""
@@ -458,11 +458,11 @@ def test_the_body_of_a_redirect_cannot_outlast_the_deadline() -> None:
 
 
 def drip_redirect(server: socket.socket) -> None:
-    connection, _ = server.accept()
+    connection = server.accept()[0]
     with connection, contextlib.suppress(OSError):
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: https://example.org/\r\nContent-Length: 60\r\n\r\n")
-        for _ in range(60):
+        for dummy in range(60):
             connection.sendall(b" ")
             time.sleep(0.05)
 
@@ -493,7 +493,7 @@ def test_cookies_are_not_kept() -> None:
 def test_connections_are_used_again() -> None:
     http = make_http()
     with Recorder() as server:
-        for _ in range(10):
+        for dummy in range(10):
             call(http, request_for(server.base_url))
     assert len(server.seen) == 10
     assert server.connections == 1
@@ -525,11 +525,19 @@ def test_the_proxy_of_the_environment_is_used(name: str, monkeypatch: pytest.Mon
     assert proxy.seen[0].path == PATH
 
 
-@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "127.0.0.0/8", "*"])
+@pytest.mark.parametrize("no_proxy", ["api.invalid", ".invalid", "*"])
 def test_no_proxy_is_respected(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Recorder() as proxy, Recorder() as server:
+    with Recorder() as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url)
         monkeypatch.setenv("no_proxy", no_proxy)
+        with pytest.raises(ConnectionFailed):
+            call(make_http(retries=0), request_for("http://api.invalid"))
+        assert proxy.seen == []
+
+
+def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Recorder() as proxy, Recorder() as server:
+        monkeypatch.setenv("http_proxy", proxy.base_url)
         call(make_http(), request_for(server.base_url))
         assert (len(proxy.seen), len(server.seen)) == (0, 1)
 

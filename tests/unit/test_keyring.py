@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The keyring on disk: every state, damaged and hostile folders, check mode, processes at once, and SIGKILL anywhere."""
@@ -55,7 +55,7 @@ def _unchecked_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Maker:
-    """Takes the place of generate_private_key: hands out the session's keys, and writes down each time it is asked."""
+    """Takes the place of generate_private_key: hands out the keys of `keys`, and writes down each time it is asked."""
 
     def __init__(self, keys: Keys, log: Path) -> None:
         self._keys = keys
@@ -292,6 +292,12 @@ def test_rolling_back_to_a_key_that_does_not_open_is_refused(box: Box, keys: Key
     with pytest.raises(KeyringError, match="not a private key"):
         box("rolled_back", fingerprint=keys.a.fingerprint)
     assert box.files() == before
+
+
+def test_rolling_back_is_the_way_out_of_a_lost_current_key(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box.pem(keys.b).unlink()
+    assert box("rolled_back", fingerprint=keys.a.fingerprint)["current"] == keys.a.fingerprint
 
 
 def test_rolling_back_to_an_unknown_key_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
@@ -850,7 +856,7 @@ def test_processes_that_stage_at_once_share_one_key(box: Box) -> None:
         time.sleep(max(0.0, start - time.monotonic()))
         box("staged", force=True)
 
-    children = [fork(stage) for _ in range(4)]
+    children = [fork(stage) for dummy in range(4)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     assert len(box.names(".pem")) == 1
     assert [row["state"] for row in box.document()["generations"]] == ["pending"]

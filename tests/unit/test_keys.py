@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Keys: every form that is understood gives the same fingerprint; every refusal says why and quotes nothing."""
@@ -183,6 +183,15 @@ def test_refusal_says_what_was_given_and_quotes_nothing(case: str, keys: Keys, o
         parse_public_key(text)
     assert caught.value.remedy
     assert not [piece for piece in body_pieces(text) if piece in str(caught.value)]
+
+
+@pytest.mark.parametrize(("place", "value"), [(33, 0x7F), (33, 0x00), (-6, 0x00)], ids=["2047 bits", "2040 bits", "even"])
+def test_a_key_of_the_right_length_with_an_impossible_modulus_is_refused(place: int, value: int, keys: Keys) -> None:
+    der = bytearray(keys.a.der)
+    der[place] = value
+    text = "-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(bytes(der)).decode() + "-----END PUBLIC KEY-----\n"
+    with pytest.raises(InvalidKey, match="exactly 2048 bits"):
+        parse_public_key(text)
 
 
 def test_a_private_key_is_never_parsed_for_its_public_half(keys: Keys) -> None:

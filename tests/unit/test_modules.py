@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The modules as Ansible runs them: arguments in, exit_json or fail_json out; and argument specs against documentation."""
@@ -314,7 +314,7 @@ class Fragments:
 
     @classmethod
     def fragment(cls, name: str) -> Params:
-        file, _, part = name.removeprefix("waba.flows.").partition(".")
+        file, dummy, part = name.removeprefix("waba.flows.").partition(".")
         found = importlib.import_module(f"{PACKAGE}.doc_fragments.{file}").ModuleDocFragment
         return cls.load(getattr(found, part.upper() or "DOCUMENTATION"))
 

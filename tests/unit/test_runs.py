@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the three API modules do, below AnsibleModule: rows, order, summary, failures, check mode and bounds."""
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.waba.flows.plugins.module_utils import _http, _options
+from ansible_collections.waba.flows.plugins.module_utils import _http, _options, _runs
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC, INFO_SPEC, SINGLE_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._fleet import run_fleet
@@ -71,7 +71,7 @@ def test_reading_one_number(box: Sandbox, keys: Keys) -> None:
         "name": DEFAULT_NUMBER, "phone_number_id": DEFAULT_NUMBER, "outcome": "read", "changed": False, "attempts": 0,
         "fingerprint": keys.a.fingerprint, "previous_fingerprint": keys.a.fingerprint, "status": "VALID",
         "business_public_key": keys.a.pem, "business_public_key_signature_status": "VALID",
-        "api": {"requests": 1, "retries": 0}, "diff": {},
+        "api": {"requests": 1, "retries": 0}, "diff": {}, "warnings": [],
     }
 
 
@@ -446,7 +446,7 @@ def test_at_least_one_worker_is_needed(workers: int, box: Sandbox) -> None:
 
 
 def test_connections_are_pooled_and_numbers_with_the_same_credentials_share_them() -> None:
-    with Recorder() as server:
+    with Recorder(delay=0.01) as server:
         rows = [{"phone_number_id": str(number), "name": f"n{number}"} for number in range(40)]
         params = module_params(INFO_SPEC, base_url=server.base_url, access_token="x", phone_numbers=rows, max_workers=4)
         assert run_info(params)["summary"] == {"read": 40}
@@ -454,9 +454,27 @@ def test_connections_are_pooled_and_numbers_with_the_same_credentials_share_them
         assert server.connections <= 4
 
 
+@pytest.mark.parametrize("workers", [1, 7])
+def test_the_pool_is_as_large_as_the_workers_are_many(workers: int, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    class Noting(_http.Transport):
+        def __init__(self, pool_size: int = 1) -> None:
+            sizes.append(pool_size)
+            super().__init__(pool_size)
+
+    monkeypatch.setattr(_runs, "Transport", Noting)
+    assert info(box, phone_number_id=DEFAULT_NUMBER, max_workers=workers)["summary"] == {"read": 1}
+    assert sizes == [workers]
+
+
 def test_no_connection_is_left_open(box: Sandbox, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[object] = []
-    monkeypatch.setattr(_http.Transport, "close", lambda transport: closed.append(transport))  # noqa: PLW0108 (it is made a method)
+
+    def close(transport: _http.Transport) -> None:
+        closed.append(transport)
+
+    monkeypatch.setattr(_http.Transport, "close", close)
     single(box)
     info(box, phone_number_id=DEFAULT_NUMBER)
     many(box, [{"phone_number_id": DEFAULT_NUMBER}], business_public_key=keys.a.pem)
@@ -465,12 +483,11 @@ def test_no_connection_is_left_open(box: Sandbox, keys: Keys, monkeypatch: pytes
 
 def test_numbers_with_the_same_credentials_wait_together(fleet: Sandbox) -> None:
     fleet.fault(IDS[0], "throttle", retry_after=1)
-    start = time.monotonic()
-    result = info(fleet, phone_numbers=[{"phone_number_id": number} for number in IDS[:2]], max_workers=1)
-    assert result["summary"] == {"read": 2}
-    assert time.monotonic() - start >= 1.0
-    times = [record.at for record in fleet.requests]
-    assert times[1] - times[0] >= 1.0
+    fleet.fault(IDS[1], "latency", seconds=0.2)
+    result = info(fleet, phone_numbers=[{"phone_number_id": number} for number in IDS[:3]], max_workers=2)
+    assert result["summary"] == {"read": 3}
+    first = {record.phone_number_id: record.at for record in reversed(fleet.requests)}
+    assert first[IDS[2]] - first[IDS[0]] >= 0.95
 
 
 def test_each_distinct_text_of_a_key_is_parsed_once(fleet: Sandbox, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The waba.flows authors
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
@@ -48,13 +48,13 @@ class CloudApi(Provider):
             # A blank or line end would be refused by the HTTP library with a message that quotes the header.
             raise InvalidOptions("The access token holds blanks, line ends or other characters that no token has.",
                                  "Copy it again, or template it where it still holds braces.")
-        if not re.fullmatch(r"v\d+\.\d+", connection.api_version):
+        if not re.fullmatch(r"v[0-9]+\.[0-9]+", connection.api_version):
             raise InvalidOptions(f"api_version '{connection.api_version}' is not of the form v24.0.")
         check_base_url(connection.base_url or BASE_URL, connection.allow_http)
         return [*connection.secrets(), *_proof(connection).values()]
 
     def check_number(self, phone_number_id: str) -> None:
-        if not re.fullmatch(r"\d{1,32}", phone_number_id):
+        if not re.fullmatch(r"[0-9]{1,32}", phone_number_id):
             raise InvalidOptions(
                 f"phone_number_id '{phone_number_id[:40]}' is not a number of digits alone.",
                 "Give the ID of the phone number (GET /WABA_ID/phone_numbers lists them), not the phone number itself.",
@@ -92,7 +92,9 @@ def parse_read(document: t.Any) -> PublishedKey:
     A blank or missing key within C(data) means that none is set. A flat object without either member is refused
     instead: taking an unknown answer for "no key" would overwrite one. Raises InvalidAnswer.
     """
-    row = document.get("data", document) if isinstance(document, dict) else document
+    if not isinstance(document, dict):
+        raise _unexpected("it is not a JSON object")
+    row = document.get("data", document)
     if isinstance(row, list):
         row = row[0] if row else {}
         if row == {}:
@@ -154,5 +156,5 @@ def _integer(value: t.Any) -> int | None:
     """Return a code as an integer; some gateways send numbers as strings."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
