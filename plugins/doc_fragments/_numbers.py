@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
-_NUMBER = r"""
+
+class ModuleDocFragment:
+    """Lists of numbers: to read (the plain fragment) and to set (FLEET). Ansible's linters want each text whole."""
+
+    DOCUMENTATION = r"""
 options:
   phone_numbers:
     description:
@@ -22,9 +26,6 @@ options:
       phone_number_id:
         description: ID of the phone number. It is neither the phone number itself nor the ID of the WhatsApp business account.
         type: str
-"""
-
-_CONNECTION = r"""
       provider:
         description: Overrides O(provider) for this number.
         type: str
@@ -59,9 +60,64 @@ _CONNECTION = r"""
       allow_http:
         description: Overrides O(allow_http) for this number.
         type: bool
+  max_workers:
+    description:
+      - How many numbers are worked on at the same time.
+    type: int
+    default: 32
 """
 
-_PUBLISH = r"""
+    FLEET = r"""
+options:
+  phone_numbers:
+    description:
+      - The numbers. An option that is set for a number overrides the common one of the same name.
+      - A number that lacks what it needs fails as that number alone. The same O(phone_numbers[].phone_number_id) twice is
+        an error before anything is sent.
+    type: list
+    required: true
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the number in results and messages. Defaults to its ID.
+        type: str
+      phone_number_id:
+        description: ID of the phone number. It is neither the phone number itself nor the ID of the WhatsApp business account.
+        type: str
+      provider:
+        description: Overrides O(provider) for this number.
+        type: str
+        choices: [cloud_api]
+      base_url:
+        description: Overrides O(base_url) for this number.
+        type: str
+      api_version:
+        description: Overrides O(api_version) for this number.
+        type: str
+      access_token:
+        description: Overrides O(access_token) for this number.
+        type: str
+      app_secret:
+        description: Overrides O(app_secret) for this number.
+        type: str
+      timeout:
+        description: Overrides O(timeout) for this number.
+        type: float
+      retries:
+        description: Overrides O(retries) for this number.
+        type: int
+      total_timeout:
+        description: Overrides O(total_timeout) for this number.
+        type: float
+      validate_certs:
+        description: Overrides O(validate_certs) for this number.
+        type: bool
+      ca_path:
+        description: Overrides O(ca_path) for this number.
+        type: path
+      allow_http:
+        description: Overrides O(allow_http) for this number.
+        type: bool
       business_public_key:
         description: Overrides O(business_public_key) for this number.
         type: str
@@ -75,24 +131,9 @@ _PUBLISH = r"""
       force:
         description: Overrides O(force) for this number.
         type: bool
-"""
-
-_WORKERS = r"""
   max_workers:
     description:
       - How many numbers are worked on at the same time.
     type: int
     default: 32
 """
-
-
-def _required(text: str) -> str:
-    return text.replace("    type: list\n", "    type: list\n    required: true\n", 1)
-
-
-class ModuleDocFragment:
-    """Lists of numbers: to read (the plain fragment) and to set (FLEET)."""
-
-    DOCUMENTATION = _NUMBER + _CONNECTION.lstrip("\n") + _WORKERS.lstrip("\n")
-
-    FLEET = _required(_NUMBER) + _CONNECTION.lstrip("\n") + _PUBLISH.lstrip("\n") + _WORKERS.lstrip("\n")

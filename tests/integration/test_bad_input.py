@@ -239,8 +239,8 @@ def floor_python() -> str | None:
     settings = yaml.safe_load((ROOT / "tests" / "config.yml").read_text(encoding="utf-8"))
     version = settings["modules"]["python_requires"].lstrip(">=")
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [str(path) for path in pyenv.glob(f"{version}.*/bin/python")] or [shutil.which(f"python{version}")]
-    return found[0]
+    found = sorted(str(path) for path in pyenv.glob(f"{version}.*/bin/python"))
+    return found[0] if found else shutil.which(f"python{version}")
 
 
 def test_lowest_versions_that_the_documentation_names(world: World, tmp_path: Path) -> None:

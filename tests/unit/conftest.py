@@ -78,7 +78,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def keys() -> Keys:
     """Four RSA-2048 key pairs."""
-    return Keys(*(KeyPair.generate() for _ in range(4)))
+    return Keys(*(KeyPair.generate() for dummy in range(4)))
 
 
 @pytest.fixture
