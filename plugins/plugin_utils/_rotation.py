@@ -16,9 +16,10 @@ import collections
 import re
 import typing as t
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from jinja2 import Undefined
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, number_list
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
 from ansible_collections.waba.flows.plugins.module_utils._keys import normalise_fingerprint
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
@@ -35,6 +36,10 @@ Rows = list[Row]
 _PREFIX = "whatsapp_"
 _KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OPTIONS = ("phone_number_id", *CONNECTION)
+# What the modules will check of a number; checked here first, where a mistake is that number's alone.
+_CHECKS = ArgumentSpecValidator(number_list({})["options"])
+# From this many numbers on, the table leaves out those that nothing was to be done for.
+_LONG_TABLE = 50
 
 
 class HostProblem(Exception):
@@ -66,7 +71,10 @@ def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
         row.setdefault("phone_number_id", host if host.isdigit() else None)
         if row["phone_number_id"] is None:
             raise HostProblem("It has no phone-number ID: set the host variable whatsapp_phone_number_id.")
-        row["phone_number_id"] = str(row["phone_number_id"])
+        row["phone_number_id"] = str(row["phone_number_id"]).strip()
+        wrong = _CHECKS.validate({option: row[option] for option in _OPTIONS if option in row}).error_messages
+        if wrong:
+            raise HostProblem(f"The host variables whatsapp_… are not as the modules need them: {'; '.join(wrong)}.")
     except HostProblem as problem:
         return {"name": host, "key_name": row["key_name"], "phone_number_id": _shown_id(row), "problem": str(problem)}
     return row
@@ -222,6 +230,8 @@ def _merge_number(plan: Row, row: Row | None, published: Row) -> Row:
     if row is None:
         return {**kept, "outcome": "failed", "message": published.get("msg", "It was not published.")}
     message = row["error"]["message"] if "error" in row else ""
+    if row["outcome"] == "refused":
+        message = f"Somebody set another key, {row['fingerprint']}, while this run was going on. Run again when that is settled."
     if row["outcome"] == "skipped":
         message = "It was not started, because more numbers had failed than encryption_keys_max_failures allows."
     return {
@@ -298,11 +308,13 @@ def _short(fingerprint: str | None, predicted: t.Collection[str] = ()) -> str:
 
 def _table(rows: Rows, predicted: t.Collection[str]) -> list[str]:
     """Return the table of numbers; a fingerprint that check mode made up is shown as a new key."""
+    shown = [row for row in rows if row["outcome"] != "unchanged"] if len(rows) >= _LONG_TABLE else rows
     head = ("number", "phone-number ID", "key", "before", "after", "signature", "outcome")
     cells = [
         (row["name"], row["phone_number_id"] or "-", row["key_name"], _short(row["before"]), _short(row["after"], predicted),
          row["status"] or "-", row["outcome"])
-        for row in rows
+        for row in shown
     ]
     widths = [max(len(str(line[column])) for line in (head, *cells)) for column in range(len(head))]
-    return ["  ".join(str(cell).ljust(width) for cell, width in zip(line, widths)).rstrip() for line in (head, *cells)]
+    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(line, widths)).rstrip() for line in (head, *cells)]
+    return [*lines, f"({len(rows) - len(shown)} unchanged numbers are not shown)"] if len(shown) < len(rows) else lines

@@ -102,7 +102,8 @@ def playbook(api: Api, name: str, *arguments: str, expect: int) -> str:
     )
     say(run.stdout.strip())
     posts = sum(request["method"] == "POST" for request in api.ask("requests"))
-    say(f"\nThat took {time.monotonic() - started:.1f} s, {posts} POSTs reached the API, exit status {run.returncode}.")
+    took = time.monotonic() - started
+    say(f"\nThat took {took:.1f} s, {posts} POST{'' if posts == 1 else 's'} reached the API, exit status {run.returncode}.")
     if run.returncode != expect:
         raise SystemExit(f"The demo expected exit status {expect}. Please report this with {REPORT}.")
     return run.stdout
