@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import secrets
 import sys
 import typing as t
 
@@ -105,7 +106,8 @@ def local_vault() -> Inventory:
 
 def example_fleet(count: int = 24) -> Fleet:
     """Return a new fleet with new keys."""
-    old_keys = {"default": OldKey(), "partner": OldKey("not-a-secret-partner-passphrase")}
+    # Not the same in any two fleets, so that a search for one finds no other test's.
+    old_keys = {name: OldKey(f"not-a-secret-{name}-{secrets.token_hex(6)}") for name in ("default", "partner")}
     foreign_key = OldKey()
     numbers = {f"number-{index:02d}": str(106600000000000 + index) for index in range(1, count + 1)}
     wabas = {name: str(102200000000001 + index * 3 // count) for index, name in enumerate(numbers)}

@@ -44,11 +44,11 @@ def encryption_keys_outcome(plan: Rows, published: rotation.Row, staged: Rows, l
 
 
 def encryption_keys_report(
-    outcome: rotation.Row, staged: Rows, promoted: Rows, left_out: int, check_mode: bool
+    outcome: rotation.Row, staged: Rows, promoted: Rows, left_out: int, forced: bool
 ) -> rotation.Row:
     """Return the summary of a run for a person."""
     done = rotation.promoted_rows(outcome["promotable"], promoted)
-    return rotation.make_report(outcome["rows"], rotation.keyring_rows(staged), done, left_out, check_mode)
+    return rotation.make_report(outcome["rows"], rotation.keyring_rows(staged), done, left_out, forced)
 
 
 class FilterModule:

@@ -105,6 +105,8 @@ def _recorded(done: Applied) -> t.Iterator[None]:
         done.error = error
     except Exception as error:
         # One number's surprise must not take the results of the others with it. Its text is left out: it may hold anything.
+        if done.attempts:
+            done.changed, done.after = True, None
         done.error = Interrupted(f"An unexpected {type(error).__name__} stopped the work.", "This is a defect: please report it.")
 
 
@@ -116,8 +118,13 @@ def _conflict(before: PublishedKey) -> KeyConflict:
 
 
 def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:
-    """Send the key; after an error that may hide a success, read back first and send again only if it is not there."""
+    """Send the key. Before it is sent again, or late, what the number holds is read and compared again.
+
+    An error that may hide a success (cut connection, HTTP 500) is one only if reading back does not show the key.
+    """
     for attempt in range(rules.retries + 1):
+        if target.provider.rest(target.job):  # the API asked to be left alone since the number was read
+            _read_again(target, desired, done)
         done.attempts += 1
         known, changed = done.after, done.changed
         done.changed, done.after = True, None  # so it stands whatever happens before it is read back
@@ -127,38 +134,46 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
         except WabaError as error:
             if not error.outcome_unknown:
                 done.changed, done.after = changed, known
+            last = attempt == rules.retries
+            if not error.outcome_unknown and (last or not error.retryable):
                 raise
-            if attempt < rules.retries:
+            if not last:
                 target.provider.pause(error, attempt, target.job)
-            done.after = target.read()
+            _read_again(target, desired, done)
             # Signing again a key that was fine (force) leaves no trace to read back, so it counts as not done.
             done.changed = not _same(done.before, done.after)
-            if done.changed and is_met(desired, done.after):
+            if done.changed and done.after and is_met(desired, done.after):
                 return
-            if attempt == rules.retries:
+            if last:
                 raise
-        if decide(desired, done.after) == "refused":  # somebody set another key meanwhile
-            raise _conflict(done.after)
         target.job.tally.retries += 1
 
 
-def _same(before: PublishedKey | None, after: PublishedKey) -> bool:
+def _read_again(target: Target, desired: Desired, done: Applied) -> None:
+    """Note what the number holds now. Raises KeyConflict if somebody set a key meanwhile that may not be replaced."""
+    done.after = target.read()
+    if decide(desired, done.after) == "refused":
+        raise _conflict(done.after)
+
+
+def _same(before: PublishedKey | None, after: PublishedKey | None) -> bool:
     """Tell whether two reads show the same; the text of a key is no part of it, as its line ends vary."""
-    return before is not None and (before.fingerprint, before.status) == (after.fingerprint, after.status)
+    return before is not None and after is not None and (before.fingerprint, before.status) == (after.fingerprint, after.status)
 
 
 def _verify(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:
     """Read until GET shows the key and no stale signature, at growing intervals, within verify_timeout seconds."""
-    waited, pause = 0.0, _FIRST_LOOK_AGAIN
+    started, slept, pause = time.monotonic(), 0.0, _FIRST_LOOK_AGAIN
     while True:
         done.after = target.read()
         if is_met(desired, done.after):
             return
+        waited = max(slept, time.monotonic() - started)
         if waited >= rules.verify_timeout or pause >= target.job.deadline.remaining():
             raise _not_verified(done.after, waited)
         rules.sleep(pause)
-        waited += pause
-        pause = min(pause * 2, _MAX_LOOK_AGAIN, max(rules.verify_timeout - waited, 0.01))
+        slept += pause
+        pause = min(pause * 2, _MAX_LOOK_AGAIN, max(rules.verify_timeout - waited - pause, 0.01))
 
 
 def _not_verified(now: PublishedKey, waited: float) -> NotVerified:

@@ -205,7 +205,7 @@ def meaning(code: int | None, subcode: int | None, http_status: int, is_transien
             return known
     if http_status == 429:
         return _THROTTLED
-    if is_transient or http_status >= 500:
+    if is_transient or http_status >= 500 or http_status == 408:
         return _TEMPORARY
     if http_status == 401:
         return _TOKEN

@@ -111,7 +111,7 @@ def promote(ring: Ring, fingerprint: str, now: str) -> Ring:
 def roll_back(ring: Ring, fingerprint: str, now: str) -> Ring:
     """Make a retired generation current; the former current and any pending one are retired. Already so: unchanged."""
     if ring.current and ring.current.fingerprint == fingerprint:
-        return ring
+        return ring.put(*_retire(ring.pending, now))
     target = ring.find(fingerprint)
     if target is None or target.state != "retired":
         state = target.state if target else "not known to this keyring"
@@ -122,19 +122,14 @@ def roll_back(ring: Ring, fingerprint: str, now: str) -> Ring:
     return _make_current(ring.put(*_retire(ring.pending, now)), target, now)
 
 
-def adopt(ring: Ring, generation: Generation, force: bool, now: str) -> Ring:
-    """Add an imported generation as current. Known already: unchanged. Raises KeyringError if another one is current."""
-    known = ring.find(generation.fingerprint)
-    if known is not None and known.state == "revoked":
-        raise KeyringError(f"{known.fingerprint} was revoked and cannot be imported again.", "Rotate to a new key.")
-    if known is not None:
-        return ring
-    if ring.current is not None and not force:
-        raise KeyringError(
-            f"The keyring has a current key already ({ring.current.fingerprint}); importing would retire it.",
-            "Leave the import out if it was done before; state: present with force: true makes the imported key current.",
-        )
-    return _make_current(ring.add(generation), generation, now)
+def adopt(ring: Ring, generation: Generation, replace: bool, now: str) -> Ring:
+    """Add an imported generation: as current if there is none or it is to replace it, else as a retired one.
+
+    Retired it is known, so that numbers that hold it are not foreign and are brought to the current key.
+    """
+    if ring.current is None or replace:
+        return _make_current(ring.add(generation), generation, now)
+    return ring.add(*_retire(generation, now))
 
 
 def revoke(ring: Ring, fingerprint: str, in_use: t.Collection[str], now: str) -> Ring:
@@ -142,11 +137,11 @@ def revoke(ring: Ring, fingerprint: str, in_use: t.Collection[str], now: str) ->
     target = ring.find(fingerprint)
     if target is None:
         raise KeyringError(f"{fingerprint} is not known to this keyring.", "Nothing was changed.")
-    if target.state == "revoked":
-        return ring
     if target.state == "current" or fingerprint in in_use:
         why = "the current generation" if target.state == "current" else "still held by a number"
         raise KeyringError(f"{fingerprint} cannot be revoked: it is {why}.", "Rotate away from it first.")
+    if target.state == "revoked":
+        return ring
     return ring.put(dataclasses.replace(target, state="revoked", revoked_at=now, retired_at=target.retired_at or now))
 
 

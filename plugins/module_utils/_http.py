@@ -16,6 +16,7 @@ import ipaddress
 import json
 import random
 import re
+import ssl
 import threading
 import time
 import typing as t
@@ -51,6 +52,7 @@ USER_AGENT = "waba.flows (Ansible collection)"
 
 # An answer of these APIs is below 1 kB, a page of 100 numbers below 100 kB.
 MAX_BODY_BYTES = 2 * 1024 * 1024
+_USAGE = ("call_count", "total_cputime", "total_time", "estimated_time_to_regain_access")
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 30.0
 
@@ -253,8 +255,8 @@ class HttpClient:
     def call(self, request: Request, classify: t.Callable[[Answer], WabaError | None], job: Job) -> Answer:
         """Send a request, again where that is safe, and return an answer that C(classify) finds no error in.
 
-        A GET is repeated after any retryable error. A POST is repeated only where it certainly was not applied
-        (throttled, or never sent); otherwise the caller has to read back first. Raises the last error.
+        Only a GET is repeated here, after any retryable error. Whoever sends a POST has to read before it sends it again:
+        the first may have been applied, or somebody else may have set another key meanwhile. Raises the last error.
         """
         attempt = 0
         while True:
@@ -266,9 +268,7 @@ class HttpClient:
             except TransportError as failure:
                 error = failure
             self._note_throttling(error)
-            if attempt >= self._options.retries or not error.retryable:
-                raise error
-            if request.method != "GET" and error.outcome_unknown:
+            if request.method != "GET" or attempt >= self._options.retries or not error.retryable:
                 raise error
             self.wait_before_retry(error, attempt, job)
             attempt += 1
@@ -291,20 +291,22 @@ class HttpClient:
             wait = backoff if error.wait is None else error.wait
             self._quiet_until = max(self._quiet_until, self._clock() + wait)
 
-    def _respect_quiet(self, job: Job) -> None:
+    def rest(self, job: Job) -> bool:
+        """Wait until the API may be called again; return whether there was anything to wait for. Raises DeadlineExceeded."""
         wait = self._quiet_until - self._clock()
         if wait <= 0:
-            return
+            return False
         if wait >= job.deadline.remaining():
             raise DeadlineExceeded(
                 f"The API throttles this credential for another {wait:.0f} s, longer than the time allowed.",
                 "Run again later, or raise total_timeout.", outcome_unknown=False,
             )
         self._sleep(wait)
+        return True
 
     def _send(self, request: Request, job: Job) -> Answer:
         """Send once. Raises a TransportError that says whether the request may have arrived."""
-        self._respect_quiet(job)
+        self.rest(job)
         remaining = job.deadline.remaining()
         if remaining <= 0:
             raise DeadlineExceeded(
@@ -334,7 +336,7 @@ class HttpClient:
             raise self._transport_error(error, request.url, timeout) from None
         except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
             raise ConnectionFailed(
-                f"The connection to {_host_only(request.url)} broke: {self.redact(_root_cause(error))}.", "Run again."
+                f"The connection to {_host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again."
             ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(response.status_code, headers, body, _decode(body))
@@ -343,8 +345,8 @@ class HttpClient:
 
     def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
         """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query."""
-        host, cause = _host_only(url), self.redact(_root_cause(error))
-        if isinstance(error, requests.exceptions.SSLError):
+        host, cause = _host_only(url), self.redact(_root_cause(error))[:200]
+        if isinstance(error, requests.exceptions.SSLError) and _is_about_a_certificate(error):
             return TlsError(
                 f"The TLS connection to {host} was not accepted: {cause}.",
                 "Name the CA with ca_path; validate_certs: false gives up the protection.", outcome_unknown=False,
@@ -359,6 +361,16 @@ class HttpClient:
         return ConnectionFailed(
             f"{host} {what}: {cause}.", "Check base_url, the network and proxy settings.", outcome_unknown=not unsent
         )
+
+
+def _is_about_a_certificate(error: BaseException | None) -> bool:
+    """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        inner = [getattr(error, "reason", None), *error.args]
+        error = next((item for item in inner if isinstance(item, BaseException)), error.__cause__ or error.__context__)
+    return False
 
 
 def _was_not_connected(error: BaseException) -> bool:
@@ -428,18 +440,36 @@ def _root_cause(error: BaseException) -> str:
     text = str(seen).rsplit("object at 0x", maxsplit=1)[-1]
     if isinstance(seen, OSError) and seen.strerror:
         text = seen.strerror
-    return text[:200].strip().rstrip(".") or type(seen).__name__
+    return text.strip().rstrip(".") or type(seen).__name__
 
 
 def _usage(headers: dict[str, str]) -> dict[str, t.Any]:
-    """Return Meta's usage headers decoded (percentages; waits in minutes); a header that is no JSON is left out."""
-    usage = {}
-    for name in ("x-app-usage", "x-business-use-case-usage"):
-        try:
-            usage[name] = json.loads(headers[name])
-        except (KeyError, ValueError):
-            continue
+    """Return Meta's usage headers decoded (percentages; waits in minutes); a header that is no JSON is left out.
+
+    Only numbers under the names that Meta documents are kept, and for WABAs only their IDs: results hold no text of a peer's.
+    """
+    usage: dict[str, t.Any] = {}
+    app, cases = _header(headers, "x-app-usage"), _header(headers, "x-business-use-case-usage")
+    if isinstance(app, dict):
+        usage["x-app-usage"] = _numbers(app)
+    if isinstance(cases, dict):
+        usage["x-business-use-case-usage"] = {
+            identity: [_numbers(row) for row in rows if isinstance(row, dict)]
+            for identity, rows in cases.items() if re.fullmatch(r"[0-9]+", identity) and isinstance(rows, list)
+        }
     return usage
+
+
+def _header(headers: dict[str, str], name: str) -> t.Any:
+    try:
+        return json.loads(headers[name])
+    except (KeyError, ValueError, RecursionError):
+        return None
+
+
+def _numbers(row: dict[str, t.Any]) -> dict[str, float]:
+    values = {name: row.get(name) for name in _USAGE}
+    return {name: value for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
 
 
 def wait_asked(headers: dict[str, str]) -> float | None:
@@ -448,10 +478,7 @@ def wait_asked(headers: dict[str, str]) -> float | None:
         return max(0.0, float(headers["retry-after"]))
     except (KeyError, ValueError):
         pass
-    cases = _usage(headers).get("x-business-use-case-usage")
-    if not isinstance(cases, dict):
-        return None
-    rows = [row for rows in cases.values() if isinstance(rows, list) for row in rows if isinstance(row, dict)]
-    minutes = [row.get("estimated_time_to_regain_access", 0) for row in rows]
-    longest = max((m for m in minutes if isinstance(m, (int, float))), default=0)
+    cases = _usage(headers).get("x-business-use-case-usage", {})
+    minutes = [row.get("estimated_time_to_regain_access", 0) for rows in cases.values() for row in rows]
+    longest = min(max(minutes, default=0), 10**6)  # a number beyond reckoning is as good as for ever
     return longest * 60.0 if longest > 0 else None

@@ -44,6 +44,11 @@ STATE_FILE = "keyring.json"
 _LOCK_FILE = ".lock"
 _LOCK_SECONDS = 60.0
 _TEMPORARY = ".tmp-"
+# Files of keys that were generated, and of keys that were imported: only the former can be what a new key is taken from.
+_GENERATED = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})")
+_IMPORTED_SUFFIX = "-imported"
+_MINIMUM_PASSPHRASE = 12
+_MAXIMUM_PASSPHRASE_BYTES = 1023  # cryptography refuses longer ones
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -62,7 +67,9 @@ class Keyring:
     def locked(self) -> t.Iterator[Keyring]:
         """Hold the keyring alone and load its state. In check mode nothing is created, not even the lock."""
         with self._os_errors():
-            if not self.check_mode:
+            if self.check_mode:
+                _require_writable(self.folder)
+            else:
                 _make_folders(self.folder)
             with self._flock():
                 if not self.check_mode:
@@ -117,7 +124,9 @@ class Keyring:
     def save(self, ring: g.Ring) -> None:
         """Replace the state atomically and durably; in check mode only in memory."""
         if not self.check_mode and ring != self.ring:
-            text = json.dumps(g.to_document(ring), indent=2) + "\n"
+            document = g.to_document(ring)
+            g.from_document(document)  # what could not be read again is never written
+            text = json.dumps(document, indent=2) + "\n"
             _write_durably(os.path.join(self.folder, STATE_FILE), text.encode(), 0o600)
         self.ring = ring
 
@@ -142,9 +151,9 @@ class Keyring:
 
         The file is opened again from disk, so that what is published is what can be decrypted with.
         """
-        identity = self._id_of_orphan(key.public.fingerprint) or (
-            f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{fingerprint_hex16(key.public.fingerprint)}"
-        )
+        suffix = f"-{fingerprint_hex16(key.public.fingerprint)}" + (_IMPORTED_SUFFIX if origin == "imported" else "")
+        left = next((identity for identity in self._unnamed() if identity.endswith(suffix)), None)
+        identity = left or f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}{suffix}"
         generation = g.Generation(identity, key.public.fingerprint, state, origin, g.time_text(now))
         if not self.check_mode:
             _write_durably(self.file(identity, ".pem"), key.encrypted_pem(self.needed_passphrase()), 0o600)
@@ -153,32 +162,40 @@ class Keyring:
         return generation
 
     def orphan(self) -> PrivateKey | None:
-        """Return the key that an interrupted call left on disk before the state named it, if there is one."""
-        orphans = self._orphans()
-        if len(orphans) > 1:
-            raise KeyringError(
-                f"{self.folder} holds key files that {STATE_FILE} does not name: {', '.join(orphans)}.",
-                f"Restore {STATE_FILE} from a backup, or move those files away if nothing uses them.",
-            )
-        if not orphans:
+        """Return the key that an interrupted call generated but did not get to name in the state, if there is one.
+
+        Nothing else is taken for one: not an import that was interrupted, not a copy that somebody put there, not a file
+        under another name. Raises KeyringError where it cannot be told.
+        """
+        found = [identity for identity in self._unnamed() if _GENERATED.fullmatch(identity)]
+        if len(found) > 1:
+            raise self._unexpected_files(found)
+        if not found:
             return None
-        path = self.file(orphans[0], ".pem")
+        path = self.file(found[0], ".pem")
         try:
-            return load_private_key(_read_file(path), self.needed_passphrase(), path)
+            key = load_private_key(_read_file(path), self.needed_passphrase(), path)
         except InvalidKey as error:
             raise KeyringError(error.message, "Give the passphrase that it was written with, or move the file away.") from None
+        known = self.ring.find(key.public.fingerprint) is not None
+        if known or not found[0].endswith(fingerprint_hex16(key.public.fingerprint)):
+            raise self._unexpected_files(found)
+        return key
 
-    def _orphans(self) -> list[str]:
+    def _unexpected_files(self, identities: list[str]) -> KeyringError:
+        return KeyringError(
+            f"{self.folder} holds key files that {STATE_FILE} does not name: {', '.join(identities)}.",
+            f"Restore {STATE_FILE} from a backup, or move those files away if nothing uses them.",
+        )
+
+    def _unnamed(self) -> list[str]:
+        """Return the ids of key files that the state does not name."""
         known = {generation.id for generation in self.ring.generations}
         try:
             names = sorted(os.listdir(self.folder))
         except FileNotFoundError:
             return []
         return [name[:-4] for name in names if name.endswith(".pem") and not name.startswith(".") and name[:-4] not in known]
-
-    def _id_of_orphan(self, fingerprint: str) -> str | None:
-        suffix = "-" + fingerprint_hex16(fingerprint)
-        return next((identity for identity in self._orphans() if identity.endswith(suffix)), None)
 
     def destroy(self, generation: g.Generation) -> bool:
         """Delete a generation's private key and its public half; return whether there was one."""
@@ -197,12 +214,25 @@ class Keyring:
         """Return the path of a generation's file."""
         return os.path.join(self.folder, identity + suffix)
 
+    def is_missing(self, generation: g.Generation) -> bool:
+        """Tell whether a generation's private key is not there."""
+        return not os.path.lexists(self.file(generation.id, ".pem"))
+
     def needed_passphrase(self) -> str:
         """Return the passphrase. Raises InvalidOptions where none was given."""
         if not self._passphrase:
             raise InvalidOptions(
                 "No passphrase is given for the keyring.",
                 "Set passphrase (role variable encryption_keys_passphrase), or WHATSAPP_KEYRING_PASSPHRASE in the environment.",
+            )
+        try:
+            length = len(self._passphrase.encode())
+        except UnicodeEncodeError:
+            raise InvalidOptions("The passphrase of the keyring is not text in UTF-8.") from None
+        if len(self._passphrase) < _MINIMUM_PASSPHRASE or length > _MAXIMUM_PASSPHRASE_BYTES:
+            raise InvalidOptions(
+                f"The passphrase of the keyring must have {_MINIMUM_PASSPHRASE} characters or more, and "
+                f"{_MAXIMUM_PASSPHRASE_BYTES} bytes or fewer.", "Use a long random one, for example of: openssl rand -base64 24",
             )
         return self._passphrase
 
@@ -224,15 +254,38 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _make_folders(path: str) -> None:
-    """Make a folder and its parents, each 0700 and durable before the next."""
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path) or "."
-    for folder in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-        _fsync_folder(os.path.dirname(folder) or ".")
+    """Make a folder and its parents, each 0700 and durable before the next.
+
+    Until there is a state, the parents are synced even if they exist: a call that was killed may have made them just now.
+    """
+    new = not os.path.exists(os.path.join(path, STATE_FILE))
+    for folder in _with_parents(path):
+        if not os.path.isdir(folder):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
+            _fsync_folder(os.path.dirname(folder))
+        elif new:
+            with contextlib.suppress(OSError):  # a parent that cannot be synced was not made by us
+                _fsync_folder(os.path.dirname(folder))
+
+
+def _with_parents(path: str) -> list[str]:
+    """Return a folder and its parents, the outermost first, without the root."""
+    folders = []
+    path = os.path.abspath(path)
+    while path != os.path.dirname(path):
+        folders.append(path)
+        path = os.path.dirname(path)
+    return folders[::-1]
+
+
+def _require_writable(path: str) -> None:
+    """Raise the OSError that writing to a folder that may not exist yet would end with, as far as looking can tell."""
+    existing = next((folder for folder in reversed(_with_parents(path)) if os.path.lexists(folder)), "/")
+    if not os.path.isdir(existing):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), existing)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), existing)
 
 
 def _write_durably(path: str, data: bytes, mode: int) -> None:
@@ -371,16 +424,17 @@ class Run:
             self.keyring.save(ring.add(self._new_generation()))
 
     def _import(self) -> None:
-        """Adopt the key to import as current, if there is one and the keyring does not know it."""
+        """Adopt the key to import, if there is one and the keyring does not know it: as current if none is, else as retired."""
         if not self.request.importing:
             return
         ring, request = self.keyring.ring, self.request
         key = request.imported_key()
-        draft = g.Generation("draft", key.public.fingerprint, "current", "imported", request.now_text)
-        replace = request.force and request.state == "present"  # with staged, force asks for a new key
-        g.adopt(ring, draft, replace, request.now_text)  # refuses before anything is written
-        if ring.find(key.public.fingerprint) is None:
-            stored = self.keyring.store(key, "current", "imported", request.now)
+        known = ring.find(key.public.fingerprint)
+        if known is not None and known.state == "revoked":
+            raise KeyringError(f"{known.fingerprint} was revoked and cannot be imported again.", "Rotate to a new key.")
+        if known is None:
+            replace = request.force and request.state == "present"  # with staged, force asks for a new key
+            stored = self.keyring.store(key, "retired", "imported", request.now)
             self.keyring.save(g.adopt(ring, stored, replace, request.now_text))
 
     def promoted(self) -> None:
@@ -427,9 +481,23 @@ def _check_private_keys(keyring: Keyring, request: Request) -> None:
     keyring.needed_passphrase()
     if request.state == "rolled_back":  # the way out of a lost current key; what it goes back to is opened then
         return
-    for generation in (keyring.ring.pending, keyring.ring.current):
-        if generation is not None:
-            keyring.open_private_key(generation)
+    pending, current = keyring.ring.pending, keyring.ring.current
+    if pending is not None:
+        keyring.open_private_key(pending)
+    if current is None:
+        return
+    # The other way out of a lost current key: a new one is made, or there already, and can go on to be the current one.
+    if not keyring.is_missing(current) or (pending is None and not (request.state == "staged" and request.force)):
+        keyring.open_private_key(current)
+    elif pending is None:
+        _check_passphrase_on_another(keyring)
+
+
+def _check_passphrase_on_another(keyring: Keyring) -> None:
+    """Open the newest key that is there, so that a new one is not encrypted under a passphrase of its own."""
+    there = [one for one in keyring.ring.generations if one.state != "revoked" and not keyring.is_missing(one)]
+    if there:
+        keyring.open_private_key(there[-1])
 
 
 def _result(keyring: Keyring, run: Run, before: g.Ring, changed: bool) -> Result:
@@ -445,6 +513,7 @@ def _result(keyring: Keyring, run: Run, before: g.Ring, changed: bool) -> Result
         "pending": ring.pending.fingerprint if ring.pending else None,
         "to_publish": _to_publish(keyring, run, target) if run.request.state not in ("revoked", "pruned") else None,
         "predicted": run.predicted is not None,
+        "check_mode": keyring.check_mode,
         "due_at": g.time_text(due) if due else None,
         "removed": run.removed,
         "diff": {

@@ -69,8 +69,8 @@ def normalise_fingerprint(text: str) -> str:
     return "SHA256:" + match.group(1)
 
 
-def public_fingerprint(text: str) -> str | None:
-    """Return the fingerprint of a key as an API returned it; None where none is set (blank text).
+def published_key(text: str) -> PublicKey | None:
+    """Return a key as an API returned it, without whatever stood around it; None where none is set (blank text).
 
     Tolerant on purpose: any PEM block counts, whatever kind of key it holds, because a key that we could not have
     published is still a key that must not be taken for none. Raises InvalidKey if there is no PEM block.
@@ -80,7 +80,7 @@ def public_fingerprint(text: str) -> str | None:
     label, der = _decode_pem(text)
     if label == "RSA PUBLIC KEY" and der.startswith(_PKCS1_PREFIX):
         der = _SPKI_PREFIX + der
-    return fingerprint_of(der)
+    return PublicKey(_to_pem(der), fingerprint_of(der))
 
 
 def parse_public_key(text: str) -> PublicKey:
@@ -151,7 +151,10 @@ def _is_rsa_2048(der: bytes) -> bool:
 
 def _require_rsa_2048(der: bytes, pkcs1: bool = False) -> None:
     if not _is_rsa_2048(der):
-        raise InvalidKey(f"{_describe(der, pkcs1)} was given; RSA with exactly 2048 bits and e = 65537 is needed.", _GENERATE)
+        found = _describe(der, pkcs1)
+        if found == "An RSA key of 2048 bits with e = 65537":
+            found = "An RSA key in another wrapping (such as RSA-PSS)"
+        raise InvalidKey(f"{found} was given; plain RSA with exactly 2048 bits and e = 65537 is needed.", _GENERATE)
 
 
 def _describe(der: bytes, pkcs1: bool = False) -> str:
@@ -239,6 +242,10 @@ def load_private_key(pem: bytes, passphrase: str | None, where: str) -> PrivateK
     require_cryptography()
     if b"PRIVATE KEY-----" not in pem:
         raise InvalidKey(f"{where} is not a private key in PEM form.", "Give the file that openssl genrsa wrote.")
+    if b"-----BEGIN OPENSSH PRIVATE KEY-----" in pem:
+        raise InvalidKey(f"{where} is in OpenSSH's own format.", "Convert a copy of it with: ssh-keygen -p -m PEM -f COPY.")
+    if pem.count(b"PRIVATE KEY-----") > 2:
+        raise InvalidKey(f"{where} holds more than one private key.", "Give a file with one.")
     encrypted = b"ENCRYPTED" in pem
     if encrypted and not passphrase:
         raise InvalidKey(f"{where} is encrypted, and no passphrase was given for it.", "Give its passphrase.")

@@ -18,12 +18,47 @@ from ._errors import MissingLibrary, WabaError
 Result = dict[str, t.Any]
 
 
+class Module(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule that hides a private key that was given where a public one belongs.
+
+    AnsibleModule writes its options to syslog, and into what it returns, before anybody has looked at them.
+    """
+
+    def _log_invocation(self) -> None:
+        self._hide_private_keys()
+        super()._log_invocation()
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> None:
+        """End with a failure; also called by AnsibleModule itself when an option is wrong."""
+        self._hide_private_keys()
+        super().fail_json(msg, **kwargs)
+
+    def _hide_private_keys(self) -> None:
+        """Have each such key masked, as it is and as it looks within the text of a list or mapping."""
+        for name in ("business_public_key", "phone_numbers"):
+            for text in _texts(self.params.get(name)):
+                if "PRIVATE KEY" in text:
+                    self.no_log_values.update((text, repr(text)[1:-1]))
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    """Yield every text within an option, whatever form it was given in."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+
+
 def run_module(spec: Spec, run: t.Callable[[t.Mapping[str, t.Any], bool], Result], **options: t.Any) -> None:
     """Make the AnsibleModule, call C(run) with its options and whether it is check mode, and end as the result says.
 
     A result with C(failed) becomes fail_json with everything else in it, so that no partial result is lost.
     """
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **options)
+    module = Module(argument_spec=spec, supports_check_mode=True, **options)
     try:
         result = run(module.params, module.check_mode)
     except MissingLibrary as error:

@@ -45,7 +45,7 @@ options:
     default: default
   passphrase:
     description:
-      - Passphrase of the private keys. Needed for every state but V(revoked) and V(pruned).
+      - Passphrase of the private keys, of 12 characters or more. Needed for every state but V(revoked) and V(pruned).
       - If it is not set, the environment variable E(WHATSAPP_KEYRING_PASSPHRASE) of this host is used.
     type: str
   state:
@@ -90,10 +90,10 @@ options:
     elements: str
   import_private_key_path:
     description:
-      - Private key on this host to adopt as the current one first, with O(state=present) or O(state=staged).
+      - Private key on this host to adopt first, as the current one, with O(state=present) or O(state=staged).
       - PKCS#8 or PKCS#1, plain or encrypted, as C(openssl genrsa) writes them, also with C(-des3).
-      - A key that the keyring knows already changes nothing; another one is
-        refused if the keyring has a current key, unless with O(state=present) and O(force=true).
+      - If the keyring has a current key already, the imported one becomes a retired one, unless with O(state=present) and
+        O(force=true). A key that the keyring knows already changes nothing.
     type: path
   import_private_key_content:
     description:
@@ -200,6 +200,10 @@ to_publish:
     state:
       description: V(pending) or V(current).
       type: str
+check_mode:
+  description: Whether this was check mode, so that nothing was written.
+  returned: success
+  type: bool
 predicted:
   description: Whether RV(to_publish) is a throw-away key that stands for the one that would be generated.
   returned: success

@@ -142,6 +142,7 @@ def keyring_rows(results: Rows) -> Rows:
             "generations": result.get("generations", []),
             "pending": result.get("pending"),
             "predicted": result.get("predicted", False),
+            "check_mode": result.get("check_mode", False),
             "message": "" if result.get("to_publish") else result.get("msg", "The vault host gave no answer."),
         }
         for result in results
@@ -228,12 +229,17 @@ def _merge_number(plan: Row, row: Row | None, published: Row) -> Row:
     if not plan["publish"]:
         return kept
     if row is None:
-        return {**kept, "outcome": "failed", "message": published.get("msg", "It was not published.")}
+        why = published.get("msg", "The API host gave no answer.")
+        if "error" in published:  # the module refused its options, or lacks a library: nothing was sent
+            return {**kept, "outcome": "failed", "message": why}
+        return {**kept, "outcome": "failed", "after": None, "status": None,
+                "message": f"It is not known whether its key was sent: publishing broke off. {why}"}
     message = row["error"]["message"] if "error" in row else ""
     if row["outcome"] == "refused":
         message = f"Somebody set another key, {row['fingerprint']}, while this run was going on. Run again when that is settled."
     if row["outcome"] == "skipped":
         message = "It was not started, because more numbers had failed than encryption_keys_max_failures allows."
+        return {**kept, "outcome": "skipped", "message": message}
     return {
         **kept, "before": row["previous_fingerprint"] or plan["before"], "after": row["fingerprint"], "status": row["status"],
         "outcome": row["outcome"], "changed": row["changed"], "attempts": row["attempts"], "message": message,
@@ -257,11 +263,17 @@ def promotable(keyrings: Rows, rows: Rows, left_out: int) -> Rows:
     return ready
 
 
-def make_report(rows: Rows, keyrings: Rows, promoted: Rows, left_out: int, check_mode: bool) -> Row:
-    """Return the summary for a person (C(lines)), the counts by outcome, and what failed with its remedy (C(failures))."""
+def make_report(rows: Rows, keyrings: Rows, promoted: Rows, left_out: int, forced: bool) -> Row:
+    """Return the summary for a person (C(lines)), the counts by outcome, and what failed with its remedy (C(failures)).
+
+    Whether it was check mode is told by what the modules say: a play can differ from the command line.
+    """
+    check_mode = any(ring["check_mode"] for ring in keyrings)
     failures = [f"{ring['name']} (keyring): {ring['message']}" for ring in keyrings if ring.get("message")]
     failures += [f"{row['name']} (promotion): {row['message']}" for row in promoted if row.get("message")]
     failures += _grouped(row for row in rows if row["outcome"] in UNMET)
+    if failures and forced and not check_mode:
+        failures.append("To go on, run again without encryption_keys_force: with it, keys that are done are rotated once more.")
     counts = dict(collections.Counter(row["outcome"] for row in rows))
     total = f"{len(rows)} numbers: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     new = {ring["to_publish"]["fingerprint"] for ring in keyrings if ring["predicted"]}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -44,6 +45,7 @@ class Sshd:
 
     port: int
     folder: Path
+    process: subprocess.Popen[bytes]
 
     def vault(self) -> Inventory:
         """Return the variables of a vault host that is reached through this sshd."""
@@ -60,13 +62,19 @@ class Sshd:
 
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Sshd]:
-    """Start sshd with keys made for this session; skip where there is none."""
+    """An sshd for all tests."""
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_sshd(folder: Path) -> t.Iterator[Sshd]:
+    """Start sshd with keys made for it in a folder; skip the test where there is none."""
     program = shutil.which("sshd") or "/usr/sbin/sshd"
     if not os.path.exists(program):
         pytest.skip("sshd is not installed (Debian: openssh-server)")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # Debian's sshd wants it for privilege separation
-    folder = tmp_path_factory.mktemp("sshd")
     for name in ("host_key", "user_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
@@ -84,7 +92,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Sshd]:
     process = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
     try:
         _wait_for_port(port)
-        yield Sshd(port, folder)
+        yield Sshd(port, folder, process)
     finally:
         process.terminate()
         process.wait(10)

@@ -160,6 +160,15 @@ def test_no_passphrase(world: World) -> None:
     assert_nothing_done(world)
 
 
+@pytest.mark.parametrize("passphrase", ["short", "", None, 123456789012, {"a": "mapping-of-length"}])
+def test_passphrase_that_is_none_or_too_short(world: World, passphrase: t.Any) -> None:
+    run = world.run(encryption_keys_passphrase=passphrase)
+    assert run.status != 0
+    assert "No passphrase" in run.failures or "encryption_keys_passphrase" in run.failures
+    assert "mapping-of-length" not in run.output
+    assert_nothing_done(world)
+
+
 def test_unwritable_vault_path(world: World) -> None:
     """A path below a file cannot be made, not even by root."""
     (world.folder / "file").write_text("")
@@ -205,9 +214,10 @@ def test_api_gone_while_publishing(ready: World) -> None:
 
 
 def test_replaceable_fingerprint_that_is_none(world: World) -> None:
+    """It is refused before a key is made."""
     run = world.run(encryption_keys_replaceable_fingerprints=["aa:bb"])
     assert_one_message(run, "encryption_keys_replaceable_fingerprints", "'aa:bb' is not a fingerprint")
-    assert world.box.posts == []
+    assert_nothing_done(world)
 
 
 def test_import_for_a_key_that_no_number_has(world: World) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.fleet import fingerprint_of
 
-from .conftest import BIN, PASSPHRASE, ROOT, Run, World
+from .conftest import BIN, PASSPHRASE, ROOT, Run, World, running_sshd
 
 
 @pytest.fixture(params=["local", "ssh"])
@@ -211,21 +211,9 @@ def test_temporary_faults_are_survived(world: World) -> None:
 def test_killed_in_the_middle_the_next_run_uses_the_same_key(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
-    world.box.settings.latency = 0.15
-    world.box.forget_requests()
-    (world.folder / "home").mkdir(exist_ok=True)
-    command = world.command("waba.flows.rotate", encryption_keys_force=True, encryption_keys_max_workers=2)
-    process = subprocess.Popen(command, cwd=world.folder, env=world.all_environment(), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        end = time.monotonic() + 60
-        while len(world.box.posts) < 5:
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < end
-            time.sleep(0.05)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process = start(world)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
     world.box.settings.latency = 0
     pending = {name: world.fingerprint(name, "pending") for name in ("default", "partner")}
     assert None not in pending.values()
@@ -236,6 +224,71 @@ def test_killed_in_the_middle_the_next_run_uses_the_same_key(world: World) -> No
     assert run.status == 0, run.output
     assert {name: world.fingerprint(name, "current") for name in pending} == pending
     assert {len(world.keyring(name)["generations"]) for name in pending} == {2}
+
+
+def start(world: World, **variables: t.Any) -> subprocess.Popen[str]:
+    """Start a rotation in a process group of its own, and return when some numbers have their new key."""
+    world.box.settings.latency = 0.15
+    world.box.forget_requests()
+    (world.folder / "home").mkdir(exist_ok=True)
+    command = world.command("waba.flows.rotate", encryption_keys_force=True, encryption_keys_max_workers=2, **variables)
+    process = subprocess.Popen(command, cwd=world.folder, env=world.all_environment(), stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    end = time.monotonic() + 60
+    while len(world.box.posts) < 5:
+        assert process.poll() is None, "it ended before anything could be done to it"
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return process
+
+
+def test_vault_host_lost_while_publishing_the_table_still_shows(world: World, tmp_path: Path) -> None:
+    """What was published is told, and the next run promotes it."""
+    world.import_old_keys()
+    del world.numbers[world.fleet.foreign]
+    (tmp_path / "own-sshd").mkdir()
+    with running_sshd(tmp_path / "own-sshd") as server:
+        local = world.vaults["vault"]
+        world.vaults["vault"] = server.vault()
+        process = start(world)
+        server.process.terminate()
+        output = process.communicate(timeout=120)[0]
+    run = Run(process.returncode, output)
+    assert run.status != 0
+    assert set(run.outcomes.values()) == {"replaced", "set"}, output
+    assert "default (promotion)" in run.failures
+    assert "run again without encryption_keys_force" in run.failures
+    world.box.settings.latency = 0
+    world.vaults["vault"] = local
+    pending = world.fingerprint("default", "pending")
+    again = world.run()
+    assert (again.status, len(world.box.posts), world.fingerprint("default", "current")) == (0, 0, pending)
+
+
+def test_importing_later_makes_foreign_keys_known(world: World) -> None:
+    """Day 1 without an import: the numbers with the old key are refused, and the remedy that is named works."""
+    world.run()
+    current = world.fingerprint("default", "current")
+    old = world.fleet.old_keys["default"]
+    (world.folder / "old.pem").write_bytes(old.private_pem)
+    run = world.run(encryption_keys_import_private_key_path=str(world.folder / "old.pem"),
+                    encryption_keys_import_passphrase=old.passphrase)
+    own = [name for name in world.numbers if world.fleet.key_name(name) == "default" and name != world.fleet.foreign]
+    assert {run.outcomes[name] for name in own} == {"replaced", "unchanged"}
+    assert {world.fleet.held()[name] for name in own} == {current}
+    assert world.fingerprint("default", "retired") == old.fingerprint
+
+
+def test_check_mode_of_a_play_is_reported_as_such(world: World) -> None:
+    path = world.folder / "site.yml"
+    path.write_text(
+        "- hosts: whatsapp_vault\n  gather_facts: false\n  check_mode: true\n  roles:\n    - waba.flows.encryption_keys\n"
+    )
+    run = world.run(str(path), encryption_keys_replace_foreign=True)
+    assert run.status == 0, run.output
+    assert no_post(world)
+    assert "Check mode: nothing was changed" in run.output
+    assert not world.keys.exists()
 
 
 def test_limit_is_a_canary_and_promotes_nothing(world: World) -> None:

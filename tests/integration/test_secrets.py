@@ -128,7 +128,7 @@ def test_no_secret_shows(secretive: World, failure: str | None) -> None:
         echo = f"Malformed access token {world.fleet.token(world.fleet.wabas['number-01'])}"
         world.box.fault("*", "error", status=400, code=190, message=echo, times=-1)
     elif failure == "passphrase":
-        tasks = [{"waba.flows.whatsapp_flows_keyring": {"path": str(world.keys), "passphrase": "other"}}]
+        tasks = [{"waba.flows.whatsapp_flows_keyring": {"path": str(world.keys), "passphrase": "another-passphrase"}}]
         assert world.play(tasks).status == 0
         for path in world.keys.rglob("*.pem"):
             path.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
@@ -139,6 +139,23 @@ def test_no_secret_shows(secretive: World, failure: str | None) -> None:
     scanner = Scanner(secrets_of(world))
     assert scanner.find(text) == set()
     assert "PRIVATE KEY-----" not in text
+
+
+@pytest.mark.parametrize("module", ["whatsapp_business_encryption", "whatsapp_business_encryption_fleet"])
+@pytest.mark.parametrize("wrong", [{}, {"retries": "many"}])
+def test_a_private_key_given_as_the_public_one_is_not_echoed(world: World, module: str, wrong: dict[str, t.Any]) -> None:
+    """Neither where the key is refused, nor where another option is wrong before the key is looked at."""
+    old = world.fleet.old_keys["default"]
+    key = serialization.load_pem_private_key(old.private_pem, old.passphrase.encode())
+    pem = key.private_bytes(serialization.Encoding.PEM, FORMS["PKCS#8"], serialization.NoEncryption()).decode()
+    number = {"phone_number_id": "1", "business_public_key": pem}
+    options = number if module == "whatsapp_business_encryption" else {"phone_numbers": [number]}
+    world.environment.update(ANSIBLE_LOG_PATH=str(world.folder / "ansible.log"), ANSIBLE_INJECT_INVOCATION="true")
+    run = world.play([{f"waba.flows.{module}": {**options, **wrong, "access_token": "a-token-0123456789"}}], "-vvvv")
+    assert run.status != 0
+    assert ("many" if wrong else "private key was given") in run.output
+    text = run.output + (world.folder / "ansible.log").read_text()
+    assert Scanner({str(i): line for i, line in enumerate(pem.splitlines()[1:-1])}).find(text) == set()
 
 
 def test_the_scanner_finds_what_is_planted(world: World) -> None:

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.waba.flows.plugins.module_utils import _apply
 from ansible_collections.waba.flows.plugins.module_utils._apply import Applied, Rules, Target, apply_key, read_key
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     ApiError,
     ConnectionFailed,
+    DeadlineExceeded,
     InvalidOptions,
     NotVerified,
     Timeout,
@@ -156,7 +159,8 @@ def test_an_answer_that_is_not_understood_does_not_lead_to_a_post(box: Sandbox, 
 
 # -- faults of the POST: the fault, and the requests that follow
 #
-# Without an answer that says yes, the number is read first; the key is sent again only where it is not there.
+# Without an answer that says yes, the number is read first, also where the key certainly was not taken: somebody else may
+# have set another one meanwhile. The key is sent again only where it is not there.
 
 RECOVERED: list[tuple[dict[str, t.Any], str]] = [
     ({"kind": "applied_then_error"}, "GET POST GET GET"),
@@ -169,8 +173,11 @@ RECOVERED: list[tuple[dict[str, t.Any], str]] = [
     ({"kind": "error", "status": 500, "code": 131000, "times": 3}, "GET POST GET POST GET POST GET POST GET"),
     ({"kind": "reset"}, "GET POST GET POST GET"),
     ({"kind": "html", "status": 502}, "GET POST GET POST GET"),
-    ({"kind": "throttle", "retry_after": 0}, "GET POST POST GET"),
-    ({"kind": "throttle", "retry_after": 0, "times": 3}, "GET POST POST POST POST GET"),
+    ({"kind": "html", "status": 408}, "GET POST GET POST GET"),
+    ({"kind": "html", "status": 408, "applied": True}, "GET POST GET GET"),
+    ({"kind": "body", "body": "{\"error\": \"x\"}", "status": 200}, "GET POST GET POST GET"),
+    ({"kind": "throttle", "retry_after": 0}, "GET POST GET POST GET"),
+    ({"kind": "throttle", "retry_after": 0, "times": 3}, "GET POST GET POST GET POST GET POST GET"),
     ({"kind": "stale_reads", "reads": 2}, "GET POST GET GET GET"),
 ]
 
@@ -222,7 +229,10 @@ def test_a_post_that_is_ignored_is_not_verified(box: Sandbox, keys: Keys) -> Non
 
 
 @pytest.mark.parametrize(("seconds", "looks"), [(0.0, 1), (0.03, 3), (0.07, 4)])
-def test_verify_timeout_bounds_the_looks(seconds: float, looks: int, box: Sandbox, keys: Keys, clock: Clock) -> None:
+def test_verify_timeout_bounds_the_looks(
+    *, seconds: float, looks: int, box: Sandbox, keys: Keys, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_apply, "time", SimpleNamespace(monotonic=clock.now))
     box.fault(DEFAULT_NUMBER, "ignored_post")
     done = apply(box, desired(keys.a), Rules(seconds, False, 3, clock.sleep))
     assert isinstance(done.error, NotVerified)
@@ -245,7 +255,7 @@ def test_verifying_does_not_outlast_the_total_time(box: Sandbox, keys: Keys, clo
     ({"kind": "error", "status": 500, "code": 133010}, "GET POST", False),
     ({"kind": "error", "status": 500, "code": 131045}, "GET POST", False),
     ({"kind": "throttle", "retry_after": 1000}, "GET POST", False),
-    ({"kind": "throttle", "retry_after": 0}, "GET POST POST POST", False),
+    ({"kind": "throttle", "retry_after": 0}, "GET POST GET POST GET POST", False),
     ({"kind": "error", "status": 500, "code": 131000}, "GET POST GET POST GET POST GET", False),
     ({"kind": "reset"}, "GET POST GET POST GET POST GET", False),
 ])
@@ -302,13 +312,16 @@ def test_the_tally_counts_every_request_and_repetition(box: Sandbox, keys: Keys)
 
 
 class Scripted(Provider):
-    """Answers reads and writes from two lists; an exception in them is raised."""
+    """Answers reads, writes, and whether there was a quiet time to wait for, from lists; an exception in them is raised."""
 
     name = "scripted"
 
-    def __init__(self, reads: t.Sequence[PublishedKey | Exception], writes: t.Sequence[Exception | None] = ()) -> None:
+    def __init__(
+        self, reads: t.Sequence[PublishedKey | Exception], writes: t.Sequence[Exception | None] = (),
+        rests: t.Sequence[bool | Exception] = (),
+    ) -> None:
         self.connection = t.cast(Connection, None)
-        self.reads, self.writes = list(reads), list(writes)
+        self.reads, self.writes, self.rests = list(reads), list(writes), list(rests)
         self.calls: list[str] = []
 
     @classmethod
@@ -329,6 +342,14 @@ class Scripted(Provider):
         self.calls.append("POST")
         if self.writes and (error := self.writes.pop(0)) is not None:
             raise error
+
+    def rest(self, job: Job) -> bool:
+        rested = self.rests.pop(0) if self.rests else False
+        if isinstance(rested, Exception):
+            raise rested
+        if rested:
+            self.calls.append("rest")
+        return rested
 
     def pause(self, error: WabaError, attempt: int, job: Job) -> None:
         pass
@@ -386,6 +407,115 @@ def test_without_a_list_another_operators_key_is_overwritten(keys: Keys) -> None
     assert (done.outcome, done.error) == ("replaced", None)
 
 
+THROTTLED = ApiError("x", http_status=429, code=4)
+NOT_SENT = ConnectionFailed("x", outcome_unknown=False)
+
+
+@pytest.mark.parametrize("error", [THROTTLED, NOT_SENT, TEMPORARY, Timeout("x")], ids=["throttled", "not sent", "500", "timeout"])
+def test_no_error_of_the_post_lets_another_operators_key_be_overwritten(error: WabaError, keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.c)], [error])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    assert provider.calls == ["GET", "POST", "GET"]
+    assert (done.outcome, done.attempts) == ("refused", 1)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.c.fingerprint)
+
+
+@pytest.mark.parametrize("error", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
+def test_a_post_that_was_not_applied_is_sent_again_after_a_read(error: WabaError, keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.b), held(keys.a)], [error])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    assert provider.calls == ["GET", "POST", "GET", "POST", "GET"]
+    assert (done.outcome, done.changed, done.attempts, done.error) == ("replaced", True, 2, None)
+
+
+@pytest.mark.parametrize("error", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
+def test_the_last_post_that_was_not_applied_is_not_read_back(error: WabaError, keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.b)], [error, error])
+    done = provider.apply(desired(keys.a), rules(retries=1))
+    assert provider.calls == ["GET", "POST", "GET", "POST"]
+    assert (done.outcome, done.changed, done.error) == ("failed", False, error)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.b.fingerprint)
+
+
+def test_a_key_that_somebody_else_set_as_wanted_is_not_sent_again(keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.a), held(keys.a)], [THROTTLED])
+    done = provider.apply(desired(keys.a))
+    assert provider.calls == ["GET", "POST", "GET", "GET"]
+    assert (done.outcome, done.error) == ("replaced", None)
+
+
+def test_after_a_quiet_time_the_number_is_read_again_before_the_key_is_sent(keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.b), held(keys.a)], rests=[True])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    assert provider.calls == ["GET", "rest", "GET", "POST", "GET"]
+    assert (done.outcome, done.attempts, done.error) == ("replaced", 1, None)
+
+
+def test_a_key_that_was_set_during_the_quiet_time_is_not_overwritten(keys: Keys) -> None:
+    provider = Scripted([held(keys.b), held(keys.c)], rests=[True])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    assert provider.calls == ["GET", "rest", "GET"]
+    assert (done.outcome, done.changed, done.attempts) == ("refused", False, 0)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.c.fingerprint)
+    assert keys.c.fingerprint in str(done.error)
+
+
+def test_every_post_rests_first(keys: Keys) -> None:
+    provider = Scripted([held(keys.b)] * 4 + [held(keys.c)], [THROTTLED, THROTTLED], rests=[False, True, True])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    assert provider.calls == ["GET", "POST", "GET", "rest", "GET", "POST", "GET", "rest", "GET"]
+    assert (done.outcome, done.changed, done.attempts) == ("refused", False, 2)
+
+
+def test_a_quiet_time_that_is_too_long_sends_nothing(keys: Keys) -> None:
+    quiet = DeadlineExceeded("x", outcome_unknown=False)
+    provider = Scripted([held(keys.b)], rests=[quiet])
+    done = provider.apply(desired(keys.a))
+    assert provider.calls == ["GET"]
+    assert (done.outcome, done.changed, done.attempts, done.error) == ("failed", False, 0, quiet)
+    assert fingerprints(done) == (keys.b.fingerprint, keys.b.fingerprint)
+
+
+def test_a_client_that_another_number_got_throttled_rests_and_reads_again(box: Sandbox, keys: Keys, clock: Clock) -> None:
+    hold(box, keys.b)
+    client = make_client(box.base_url)
+    client.http._sleep, client.http._clock = clock.sleep, clock.now
+
+    class Throttled(Deafened):
+        def read(self, phone_number_id: str, job: Job) -> PublishedKey:
+            found = super().read(phone_number_id, job)
+            self.http._quiet_until = 1020.0  # the clock starts at 1000
+            return found
+
+    done = apply_key(Target(Throttled(client, after=9), DEFAULT_NUMBER, make_job()), desired(keys.a), rules())
+    assert (done.outcome, done.error) == ("replaced", None)
+    assert clock.slept == [20.0]
+    assert methods(box) == "GET GET POST GET"
+
+
+class SlowReads(Scripted):
+    """Each look takes half a second."""
+
+    def __init__(self, clock: Clock, *arguments: t.Any) -> None:
+        super().__init__(*arguments)
+        self._clock = clock
+
+    def read(self, phone_number_id: str, job: Job) -> PublishedKey:
+        self._clock.time += 0.5
+        return super().read(phone_number_id, job)
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.0, 1), (0.4, 1), (0.6, 2), (1.2, 3)])
+def test_verify_timeout_bounds_the_time_that_looking_takes_too(
+    seconds: float, looks: int, keys: Keys, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_apply, "time", SimpleNamespace(monotonic=clock.now))
+    provider = SlowReads(clock, [held(keys.b)] * 9)
+    done = provider.apply(desired(keys.a), Rules(seconds, False, 3, clock.sleep))
+    assert isinstance(done.error, NotVerified)
+    assert provider.calls == ["GET", "POST"] + ["GET"] * looks
+
+
 def test_a_key_of_another_operator_after_the_post_is_not_verified_and_named(keys: Keys) -> None:
     provider = Scripted([held(keys.b), held(keys.c)])
     done = provider.apply(desired(keys.a), rules(verify_timeout=0))
@@ -424,6 +554,9 @@ def test_force_is_sent_again_until_an_answer_says_yes(keys: Keys) -> None:
     ([ValueError("s3cret")], [], False),
     (["held", KeyError("s3cret")], [], True),
     (["held", ValueError("s3cret")], [TEMPORARY], True),
+    (["held", ValueError("s3cret")], [THROTTLED], True),
+    (["held", "held", ValueError("s3cret")], [TEMPORARY], True),
+    (["held", "held"], [TEMPORARY, RuntimeError("s3cret")], True),
 ])
 def test_an_unexpected_exception_becomes_a_failed_row_without_its_text(
     reads: list[t.Any], writes: list[Exception], changed: bool, keys: Keys
@@ -434,13 +567,19 @@ def test_an_unexpected_exception_becomes_a_failed_row_without_its_text(
     assert done.error is not None
     assert done.error.as_dict()["type"] == "Interrupted"
     assert "s3cret" not in str(done.error)
-    assert done.changed is changed
+    assert (done.changed, done.after) == (changed, None)
 
 
 def test_a_post_that_died_unexpectedly_counts_as_changed(keys: Keys) -> None:
     """Nobody knows whether it was sent."""
     done = Scripted([held(keys.b)], [RuntimeError("x")]).apply(desired(keys.a))
     assert (done.outcome, done.changed, done.after) == ("failed", True, None)
+
+
+def test_an_unexpected_exception_before_anything_was_sent_leaves_what_was_read(keys: Keys) -> None:
+    done = Scripted([held(keys.b)], rests=[RuntimeError("s3cret")]).apply(desired(keys.a))
+    assert (done.outcome, done.changed, done.attempts) == ("failed", False, 0)
+    assert done.after == held(keys.b)
 
 
 def test_reading_never_raises(keys: Keys) -> None:

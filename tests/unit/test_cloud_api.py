@@ -12,6 +12,7 @@ import json
 import typing as t
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ansible_collections.waba.flows.plugins.module_utils._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
 from ansible_collections.waba.flows.plugins.module_utils._http import Answer
@@ -47,10 +48,16 @@ def test_a_key_is_read_in_every_shape(shape: str, status: str, keys: Keys) -> No
 
 @pytest.mark.parametrize("change", [
     lambda pem: pem.rstrip("\n"), lambda pem: pem + "\n", lambda pem: pem.replace("\n", "\r\n"), lambda pem: " " + pem,
-    lambda pem: pem.replace("\n", "\\n"),
+    lambda pem: pem.replace("\n", "\\n"), lambda pem: f"Bag Attributes: x\n{pem}trailer",
 ])
-def test_line_ends_of_the_answer_do_not_matter(change: t.Callable[[str], str], keys: Keys) -> None:
-    assert parse_read({"data": [{KEY: change(keys.a.pem), STATUS: "VALID"}]}).fingerprint == keys.a.fingerprint
+def test_the_key_of_the_answer_is_brought_to_one_form(change: t.Callable[[str], str], keys: Keys) -> None:
+    found = parse_read({"data": [{KEY: change(keys.a.pem), STATUS: "VALID"}]})
+    assert found == PublishedKey(keys.a.pem, keys.a.fingerprint, "VALID")
+
+
+def test_a_key_in_its_older_wrapping_is_brought_to_the_same_form(keys: Keys) -> None:
+    pem = keys.a.private.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
+    assert parse_read({KEY: pem, STATUS: "VALID"}) == PublishedKey(keys.a.pem, keys.a.fingerprint, "VALID")
 
 
 @pytest.mark.parametrize("document", [
@@ -75,6 +82,21 @@ def test_a_blank_or_missing_key_means_that_none_is_set(document: t.Any) -> None:
 def test_a_missing_status_is_none(status: str | None, keys: Keys) -> None:
     assert parse_read({"data": [{KEY: keys.a.pem, STATUS: status}]}).status is None
     assert parse_read({"data": [{KEY: keys.a.pem}]}).status is None
+
+
+@pytest.mark.parametrize(("said", "status"), [
+    ("valid", "VALID"), (" Valid\n", "VALID"), ("under_review", "UNDER_REVIEW"), ("A" * 40, "A" * 40), (" ", None),
+])
+def test_a_status_is_a_word_in_upper_case(said: str, status: str | None, keys: Keys) -> None:
+    assert parse_read({KEY: keys.a.pem, STATUS: said}).status == status
+
+
+@pytest.mark.parametrize("said", ["VALID 2", "VALID2", "A" * 41, "<b>", "VAL\nID", "G\u00dcLTIG", "VALID-", "VALID\x00", "a b"])
+def test_a_status_that_is_no_word_is_not_understood_and_not_quoted(said: str, keys: Keys) -> None:
+    with pytest.raises(InvalidAnswer, match=r"not understood.*its status is not a word") as caught:
+        parse_read({KEY: keys.a.pem, STATUS: said})
+    assert said not in str(caught.value)
+    assert caught.value.outcome_unknown
 
 
 @pytest.mark.parametrize("document", [
@@ -162,13 +184,29 @@ def test_an_error_in_a_200_answer_is_an_error() -> None:
     assert api_error_of(200, {"error": {"message": "Text", "code": 190}}).meaning.kind == "token"
 
 
-@pytest.mark.parametrize("body", ["text", [], {}, 7])
-def test_an_error_member_of_another_form_is_still_an_error(body: t.Any) -> None:
-    assert api_error_of(200, {"error": body}).http_status == 200
+@pytest.mark.parametrize("body", ["SECRET", "", ["SECRET"], [], 7, 0, True, False])
+@pytest.mark.parametrize("status", [200, 201])
+def test_an_error_member_that_is_no_object_in_a_200_answer_may_hide_a_change(status: int, body: t.Any) -> None:
+    error = error_of(status, {"error": body, "success": True})
+    assert isinstance(error, InvalidAnswer)
+    assert (error.http_status, error.outcome_unknown) == (status, True)
+    assert "an error that is not of its form" in str(error)
+    assert "SECRET" not in str(error)
+
+
+def test_an_empty_error_object_in_a_200_answer_is_an_error() -> None:
+    assert api_error_of(200, {"error": {}}).http_status == 200
+
+
+@pytest.mark.parametrize("body", ["SECRET", [], 7])
+def test_an_error_member_that_is_no_object_under_an_error_status_is_classified_by_it(body: t.Any) -> None:
+    error = api_error_of(401, {"error": body})
+    assert (error.http_status, error.meaning.kind) == (401, "token")
+    assert "SECRET" not in str(error)
 
 
 @pytest.mark.parametrize(("status", "kind", "retryable"), [
-    (502, "temporary", True), (429, "throttled", True), (401, "token", False), (404, "unknown", False),
+    (502, "temporary", True), (408, "temporary", True), (429, "throttled", True), (401, "token", False), (404, "unknown", False),
 ])
 def test_an_error_status_with_html_is_classified_by_its_status(status: int, kind: str, retryable: bool) -> None:
     error = api_error_of(status, b"<html>SECRET</html>")
@@ -182,6 +220,17 @@ def test_a_200_without_json_is_no_success(body: bytes, what: str) -> None:
     assert isinstance(error, InvalidAnswer)
     assert what in str(error)
     assert "text/html" in str(error)
+
+
+@pytest.mark.parametrize("before", [0, 22, 30, 39])
+def test_the_content_type_is_redacted_before_it_is_cut(before: int) -> None:
+    error = error_of(200, b"<html>", {"content-type": "x" * before + TOKEN})
+    assert isinstance(error, InvalidAnswer)
+    assert f"({'x' * before}{'***'[:40 - before]})" in str(error)
+
+
+def test_a_long_content_type_is_cut() -> None:
+    assert f"({'x' * 40})" in str(error_of(200, b"<html>", {"content-type": "x" * 900}))
 
 
 @pytest.mark.parametrize("document", ["text", 7, None])

@@ -77,6 +77,9 @@ def test_every_code_of_the_table_is_one_that_is_tested_here(code: int) -> None:
     (999999, 500, False, "temporary"),
     (None, 502, False, "temporary"),
     (None, 503, False, "temporary"),
+    (None, 408, False, "temporary"),
+    (999999, 408, False, "temporary"),
+    (100, 408, False, "invalid_parameter"),
     (None, 429, False, "throttled"),
     (None, 401, False, "token"),
     (None, 403, False, "permission"),
@@ -90,6 +93,11 @@ def test_the_code_counts_first_then_is_transient_then_the_status(
     error = api_error(code, None, status, is_transient)
     assert error.meaning.kind == kind
     assert error.retryable is (kind in RETRYABLE)
+
+
+def test_a_request_timeout_may_have_been_applied() -> None:
+    error = api_error(None, None, 408)
+    assert (error.retryable, error.outcome_unknown) == (True, True)
 
 
 def test_a_waba_id_and_a_key_problem_have_different_remedies() -> None:

@@ -92,9 +92,13 @@ def test_roll_back_retires_the_current_and_the_pending_one(before: dict[str, str
         assert find(done, name).retired_at == day(9)
 
 
-def test_roll_back_of_what_is_current_already_changes_nothing_not_even_a_pending_one() -> None:
+def test_roll_back_to_what_is_current_already_retires_only_a_pending_one() -> None:
     before = ring(A="current", B="pending")
-    assert g.roll_back(before, FINGERPRINTS["A"], day(9)) == before
+    done = g.roll_back(before, FINGERPRINTS["A"], day(9))
+    assert states(done) == {"A": "current", "B": "retired"}
+    assert find(done, "A") == find(before, "A")
+    assert find(done, "B").retired_at == day(9)
+    assert g.roll_back(done, FINGERPRINTS["A"], day(10)) == done
 
 
 @pytest.mark.parametrize(("before", "why"), [
@@ -124,34 +128,31 @@ def test_the_due_clock_starts_anew_at_a_roll_back() -> None:
 
 
 def imported(name: str = "A") -> g.Generation:
-    return generation(name, "current", origin="imported", created_at=day(9))
+    return generation(name, "retired", origin="imported", created_at=day(8))
 
 
-@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize(("before", "after"), [({}, {"A": "current"}), ({"C": "pending"}, {"C": "pending", "A": "current"})])
-def test_adopt_into_a_keyring_without_a_current_key(before: dict[str, str], after: dict[str, str], force: bool) -> None:
-    done = g.adopt(ring(**before), imported(), force, day(9))
+def test_adopt_into_a_keyring_without_a_current_key(before: dict[str, str], after: dict[str, str], replace: bool) -> None:
+    done = g.adopt(ring(**before), imported(), replace, day(9))
     assert states(done) == after
-    assert (find(done, "A").origin, find(done, "A").promoted_at) == ("imported", day(9))
+    assert (find(done, "A").origin, find(done, "A").promoted_at, find(done, "A").retired_at) == ("imported", day(9), None)
 
 
-@pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("before", [{"A": "current"}, {"A": "retired", "B": "current"}])
-def test_adopting_a_known_key_changes_nothing(before: dict[str, str], force: bool) -> None:
-    assert g.adopt(ring(**before), imported(), force, day(9)) == ring(**before)
+@pytest.mark.parametrize("before", [{"B": "current"}, {"B": "current", "C": "pending"}, {"C": "retired", "B": "current"}])
+def test_adopting_beside_a_current_key_adds_a_retired_one(before: dict[str, str]) -> None:
+    done = g.adopt(ring(**before), imported(), False, day(9))
+    assert states(done) == {**before, "A": "retired"}
+    assert done.generations[:-1] == ring(**before).generations
+    added = find(done, "A")
+    assert (added.origin, added.created_at, added.retired_at, added.last_seen_at) == ("imported", day(8), day(9), day(9))
+    assert (added.promoted_at, added.published_at, added.revoked_at) == (None, None, None)
 
 
-def test_adopting_while_another_is_current_needs_force() -> None:
-    with pytest.raises(KeyringError, match="has a current key already") as caught:
-        g.adopt(ring(B="current"), imported(), False, day(9))
-    assert FINGERPRINTS["B"] in str(caught.value)
-    assert states(g.adopt(ring(B="current"), imported(), True, day(9))) == {"B": "retired", "A": "current"}
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_a_revoked_key_is_never_adopted_again(force: bool) -> None:
-    with pytest.raises(KeyringError, match="was revoked"):
-        g.adopt(ring(A="revoked"), imported(), force, day(9))
+def test_adopting_to_replace_retires_the_current_key() -> None:
+    done = g.adopt(ring(B="current", C="pending"), imported(), True, day(9))
+    assert states(done) == {"B": "retired", "C": "pending", "A": "current"}
+    assert (find(done, "B").retired_at, find(done, "A").promoted_at) == (day(9), day(9))
 
 
 # -- revoke
@@ -179,6 +180,7 @@ def test_revoking_twice_changes_nothing() -> None:
     ({"A": "current"}, "A", "the current generation"),
     ({"A": "retired", "B": "current"}, "A", "still held by a number"),
     ({"A": "pending", "B": "current"}, "AB", "still held by a number"),
+    ({"A": "revoked", "B": "current"}, "A", "still held by a number"),
     ({"B": "current"}, "", "not known to this keyring"),
 ])
 def test_revoke_is_refused(before: dict[str, str], in_use: str, why: str) -> None:

@@ -10,16 +10,20 @@ import contextlib
 import datetime
 import ipaddress
 import socket
+import ssl
 import threading
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
+import requests
+import urllib3.exceptions
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from urllib3.exceptions import MaxRetryError
 
 from ansible_collections.waba.flows.plugins.module_utils import _http
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
@@ -143,34 +147,36 @@ def test_allow_http_allows_http_and_nothing_else() -> None:
             check_base_url(url, allow_http=True)
 
 
-# -- what is sent again. Each row: the fault, and the requests that arrive for one GET and for one POST.
+# -- what is sent again. Each row: the fault, and the requests that arrive for one GET. A POST is sent once, whatever comes.
 
 
-@pytest.mark.parametrize(("fault", "gets", "posts"), [
-    ({"kind": "error", "status": 500, "code": 131000}, 2, 1),
-    ({"kind": "error", "status": 500, "code": 1}, 2, 1),
-    ({"kind": "error", "status": 503, "code": 131016}, 2, 1),
-    ({"kind": "error", "status": 400, "code": 999999, "is_transient": True}, 2, 1),
-    ({"kind": "html", "status": 502}, 2, 1),
-    ({"kind": "reset"}, 2, 1),
-    ({"kind": "truncated"}, 2, 1),
-    ({"kind": "throttle"}, 2, 2),
-    ({"kind": "error", "status": 400, "code": 4}, 2, 2),
-    ({"kind": "error", "status": 400, "code": 80007}, 2, 2),
-    ({"kind": "error", "status": 400, "code": 100}, 1, 1),
-    ({"kind": "error", "status": 401, "code": 190}, 1, 1),
-    ({"kind": "error", "status": 403, "code": 10}, 1, 1),
-    ({"kind": "error", "status": 500, "code": 133010}, 1, 1),
-    ({"kind": "html", "status": 200}, 1, 1),
-    ({"kind": "empty"}, 1, 1),
-    ({"kind": "redirect", "location": "https://example.org/"}, 1, 1),
+@pytest.mark.parametrize(("fault", "gets"), [
+    ({"kind": "error", "status": 500, "code": 131000}, 2),
+    ({"kind": "error", "status": 500, "code": 1}, 2),
+    ({"kind": "error", "status": 503, "code": 131016}, 2),
+    ({"kind": "error", "status": 400, "code": 999999, "is_transient": True}, 2),
+    ({"kind": "html", "status": 502}, 2),
+    ({"kind": "html", "status": 408}, 2),
+    ({"kind": "reset"}, 2),
+    ({"kind": "truncated"}, 2),
+    ({"kind": "throttle"}, 2),
+    ({"kind": "error", "status": 400, "code": 4}, 2),
+    ({"kind": "error", "status": 400, "code": 80007}, 2),
+    ({"kind": "error", "status": 400, "code": 100}, 1),
+    ({"kind": "error", "status": 401, "code": 190}, 1),
+    ({"kind": "error", "status": 403, "code": 10}, 1),
+    ({"kind": "error", "status": 500, "code": 133010}, 1),
+    ({"kind": "html", "status": 200}, 1),
+    ({"kind": "empty"}, 1),
+    ({"kind": "body", "body": "{\"error\": \"x\"}", "status": 200}, 1),
+    ({"kind": "redirect", "location": "https://example.org/"}, 1),
 ])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_is_sent_again(
-    *, method: str, fault: dict[str, t.Any], gets: int, posts: int, box: Sandbox, keys: Keys, clock: Clock
+    *, method: str, fault: dict[str, t.Any], gets: int, box: Sandbox, keys: Keys, clock: Clock
 ) -> None:
     box.fault(DEFAULT_NUMBER, **fault)
-    expected = gets if method == "GET" else posts
+    expected = gets if method == "GET" else 1
     job = make_job()
     request = request_for(box.base_url, method, keys.a.pem if method == "POST" else None)
     if expected == 1:
@@ -207,16 +213,52 @@ def test_pauses_grow_and_have_jitter(box: Sandbox, clock: Clock) -> None:
 @pytest.mark.parametrize(("members", "wait"), [
     ({"retry_after": 7}, 7.0), ({"estimated_minutes": 2}, 120.0), ({"retry_after": 7, "estimated_minutes": 2}, 7.0),
 ])
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_wait_of_a_throttling_answer_is_kept(
-    *, method: str, members: dict[str, int], wait: float, box: Sandbox, keys: Keys, clock: Clock
-) -> None:
+def test_the_wait_of_a_throttling_answer_is_kept(members: dict[str, int], wait: float, box: Sandbox, clock: Clock) -> None:
     box.fault(DEFAULT_NUMBER, "throttle", **members)
-    request = request_for(box.base_url, method, keys.a.pem if method == "POST" else None)
-    assert call(make_http(clock), request, clock=clock).status == 200
+    assert call(make_http(clock), request_for(box.base_url), clock=clock).status == 200
     assert clock.slept[0] == wait
     assert sum(clock.slept) == wait
-    assert methods(box) == f"{method} {method}"
+    assert methods(box) == "GET GET"
+
+
+@pytest.mark.parametrize(("members", "wait"), [({"retry_after": 7}, 7.0), ({"estimated_minutes": 2}, 120.0)])
+def test_a_throttled_post_is_left_to_the_caller_and_the_next_one_rests(
+    *, members: dict[str, int], wait: float, box: Sandbox, keys: Keys, clock: Clock
+) -> None:
+    http, job = make_http(clock), Job(Deadline(300.0, clock.now))
+    request = request_for(box.base_url, "POST", keys.a.pem)
+    assert http.rest(job) is False
+    box.fault(DEFAULT_NUMBER, "throttle", **members)
+    with pytest.raises(ApiError) as caught:
+        http.call(request, classify, job)
+    assert (caught.value.wait, caught.value.retryable, caught.value.outcome_unknown) == (wait, True, False)
+    assert (methods(box), clock.slept) == ("POST", [])
+    assert http.rest(job) is True
+    assert clock.slept == [wait]
+    assert http.rest(job) is False
+    assert http.call(request, classify, job).status == 200
+    assert (methods(box), clock.slept) == ("POST POST", [wait])
+
+
+def test_the_pause_after_a_throttling_answer_without_a_wait_is_for_all(box: Sandbox, clock: Clock) -> None:
+    http, job = make_http(clock), Job(Deadline(300.0, clock.now))
+    error = ApiError("x", http_status=429, code=4)
+    http._sleep = clock.slept.append  # time stands still, as for another thread
+    http.wait_before_retry(error, 3, job)
+    (wait,) = clock.slept
+    assert 2.0 <= wait <= 4.0
+    assert http.rest(job) is True
+    assert clock.slept[1:] == [pytest.approx(wait)]
+
+
+def test_rest_does_not_outlast_the_deadline(clock: Clock) -> None:
+    http = make_http(clock)
+    http._quiet_until = clock.time + 500
+    with pytest.raises(DeadlineExceeded, match="throttles this credential for another 500 s") as caught:
+        http.rest(Job(Deadline(500.0, clock.now)))
+    assert not caught.value.outcome_unknown
+    assert clock.slept == []
+    assert http.rest(Job(Deadline(501.0, clock.now))) is True
 
 
 def test_retry_after_of_a_503_is_kept(box: Sandbox, clock: Clock) -> None:
@@ -296,6 +338,39 @@ def test_usage_headers_are_in_the_tally(box: Sandbox) -> None:
     make_http().call(request_for(box.base_url), classify, job)
     assert set(job.tally.usage) == {"x-app-usage", "x-business-use-case-usage"}
     assert "call_count" in job.tally.usage["x-app-usage"]
+
+
+USAGE: list[tuple[str, str, t.Any]] = [
+    ("x-app-usage", '{"call_count": 5, "total_cputime": 1.5, "total_time": 0, "type": "s3cret", "more": 7}',
+     {"call_count": 5, "total_cputime": 1.5, "total_time": 0}),
+    ("x-app-usage", '{"call_count": "s3cret", "total_time": ["s3cret"], "total_cputime": null, "s3cret": 1}', {}),
+    ("x-app-usage", '["s3cret"]', None),
+    ("x-app-usage", '"s3cret"', None),
+    ("x-app-usage", "s3cret", None),
+    ("x-app-usage", "[" * 20000, None),
+    ("x-business-use-case-usage",
+     '{"12": [{"type": "s3cret", "call_count": 1, "total_cputime": 2, "total_time": 3, "estimated_time_to_regain_access": 4}, '
+     '"s3cret"]}',
+     {"12": [{"call_count": 1, "total_cputime": 2, "total_time": 3, "estimated_time_to_regain_access": 4}]}),
+    ("x-business-use-case-usage",
+     '{"s3cret": [{"call_count": 1}], "12a": [{"call_count": 1}], "": [{}], "7": [], "8": {"call_count": 1}}',
+     {"7": []}),
+    ("x-business-use-case-usage", '[{"call_count": 1}]', None),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "kept"), USAGE)
+def test_of_the_usage_headers_only_known_numbers_are_kept(name: str, text: str, kept: t.Any) -> None:
+    job = make_job()
+    with Recorder((200, {name: text}, {"data": []})) as server:
+        make_http().call(request_for(server.base_url), classify, job)
+    assert job.tally.usage == ({} if kept is None else {name: kept})
+
+
+@pytest.mark.parametrize("minutes", ["1" + "0" * 400, "1e400", "NaN", "-5"])
+def test_an_odd_estimate_of_the_wait_is_no_exception(minutes: str) -> None:
+    wait = wait_asked({"x-business-use-case-usage": f'{{"12": [{{"estimated_time_to_regain_access": {minutes}}}]}}'})
+    assert wait is None or wait > 0
 
 
 @pytest.mark.parametrize("value", ["nan", "", "soon", "1e999999", "7 s"])
@@ -400,11 +475,14 @@ def test_a_connection_that_is_refused_sent_nothing() -> None:
     assert caught.value.retryable
 
 
-def test_a_change_over_a_connection_that_is_refused_is_tried_again(keys: Keys, clock: Clock) -> None:
+@pytest.mark.parametrize(("method", "sent"), [("GET", 4), ("POST", 1)])
+def test_over_a_connection_that_is_refused_only_a_read_is_tried_again(method: str, sent: int, keys: Keys, clock: Clock) -> None:
     job = make_job()
-    with pytest.raises(ConnectionFailed):
-        make_http(clock).call(request_for(f"http://127.0.0.1:{closed_port()}", "POST", keys.a.pem), classify, job)
-    assert (job.tally.requests, job.tally.retries) == (4, 3)
+    request = request_for(f"http://127.0.0.1:{closed_port()}", method, keys.a.pem if method == "POST" else None)
+    with pytest.raises(ConnectionFailed) as caught:
+        make_http(clock).call(request, classify, job)
+    assert (job.tally.requests, job.tally.retries, len(clock.slept)) == (sent, sent - 1, sent - 1)
+    assert (caught.value.retryable, caught.value.outcome_unknown) == (True, False)
 
 
 def test_a_host_name_that_does_not_resolve_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,6 +504,37 @@ def test_connection_errors_hold_neither_query_nor_token(base_url: str, box: Sand
     assert "s3cretproof" not in shown
     assert PATH not in shown
     assert DEFAULT_TOKEN not in shown
+
+
+class Broken:
+    """A session whose every request ends with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def request(self, *arguments: t.Any, **options: t.Any) -> t.NoReturn:
+        raise self._error
+
+
+def error_of(raised: Exception, monkeypatch: pytest.MonkeyPatch) -> WabaError:
+    """What becomes of an error of the library."""
+    http = make_http(retries=0)
+    monkeypatch.setattr(http._transport, "session", lambda verify: Broken(raised))
+    with pytest.raises(WabaError) as caught:
+        call(http, request_for("https://api.example"))
+    return caught.value
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, requests.exceptions.ConnectionError], ids=["OSError", "requests"])
+@pytest.mark.parametrize("before", [0, 190, 195, 199])
+def test_the_text_of_an_error_is_redacted_before_it_is_cut(
+    before: int, wrap: t.Callable[[Exception], Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = error_of(wrap(OSError(5, "x" * before + DEFAULT_TOKEN + "y" * 300)), monkeypatch)
+    assert isinstance(error, ConnectionFailed)
+    assert ("x" * before + "*" * 8 + "y" * 300)[:200] + "." in error.message
+    assert "y" * 193 not in error.message
+    assert DEFAULT_TOKEN[:4] not in error.message.replace("https://api.example", "")
 
 
 def test_secrets_are_blotted_out_longest_first() -> None:
@@ -542,6 +651,15 @@ def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch
         assert (len(proxy.seen), len(server.seen)) == (0, 1)
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.8.9.1", "[::1]", "[::1]:8080"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_form_of_loopback_has_a_proxy(scheme: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    assert Transport().proxies(f"{scheme}://{host}/x") == {}
+    assert Transport().proxies(f"{scheme}://api.example/x")[scheme] == "http://proxy.example:3128"
+
+
 def test_https_goes_through_the_proxy_as_a_tunnel_that_shows_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
     with Recorder((403, {}, {})) as proxy:
         monkeypatch.setenv("https_proxy", proxy.base_url)
@@ -591,6 +709,38 @@ def test_a_certificate_of_an_unknown_ca_is_refused_before_anything_is_sent(certi
     assert not caught.value.outcome_unknown
     assert not caught.value.retryable
     assert "ca_path" in caught.value.remedy
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_server_that_speaks_no_tls_may_have_been_sent_to(method: str, box: Sandbox, keys: Keys, clock: Clock) -> None:
+    request = request_for(box.base_url.replace("http://", "https://"), method, keys.a.pem if method == "POST" else None)
+    with pytest.raises(ConnectionFailed) as caught:
+        call(make_http(clock), request)
+    assert (caught.value.outcome_unknown, caught.value.retryable) == (True, True)
+
+
+CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate has expired")
+ALERT = ssl.SSLError(1, "sslv3 alert bad record mac")
+
+
+def chained(error: Exception, *, by: str) -> Exception:
+    """An error of requests that holds one of ssl in one of the ways in which it can."""
+    if by == "argument":
+        return requests.exceptions.SSLError(error)
+    if by == "reason":
+        return requests.exceptions.SSLError(
+            MaxRetryError(t.cast(t.Any, None), "/", urllib3.exceptions.SSLError(error)))
+    outer = requests.exceptions.SSLError("text")
+    setattr(outer, by, error)
+    return outer
+
+
+@pytest.mark.parametrize("by", ["argument", "reason", "__cause__", "__context__"])
+def test_only_a_tls_error_about_a_certificate_sent_nothing(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = error_of(chained(CERTIFICATE, by=by), monkeypatch)
+    assert (type(refused), refused.outcome_unknown, refused.retryable) == (TlsError, False, False)
+    broken = error_of(chained(ALERT, by=by), monkeypatch)
+    assert (type(broken), broken.outcome_unknown, broken.retryable) == (ConnectionFailed, True, True)
 
 
 def test_a_certificate_of_the_ca_named_is_accepted(certificate: tuple[str, str]) -> None:

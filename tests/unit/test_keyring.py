@@ -19,6 +19,7 @@ import stat
 import time
 import traceback
 import typing as t
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
+from ansible_collections.waba.flows.plugins.module_utils import _generations as g
 from ansible_collections.waba.flows.plugins.module_utils import _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
@@ -35,7 +37,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     MissingLibrary,
     WabaError,
 )
-from ansible_collections.waba.flows.plugins.module_utils._keyring import run_keyring
+from ansible_collections.waba.flows.plugins.module_utils._keyring import Keyring, run_keyring
 from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey, load_private_key
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, module_params
 
@@ -300,6 +302,24 @@ def test_rolling_back_is_the_way_out_of_a_lost_current_key(box: Box, keys: Keys,
     assert box("rolled_back", fingerprint=keys.a.fingerprint)["current"] == keys.a.fingerprint
 
 
+def test_rolling_back_from_a_lost_key_to_one_that_is_lost_too_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box.pem(keys.a).unlink()
+    box.pem(keys.b).unlink()
+    with pytest.raises(KeyringError, match=r"The private key .*\.pem is missing"):
+        box("rolled_back", fingerprint=keys.a.fingerprint)
+
+
+def test_rolling_back_to_the_current_key_gives_up_a_pending_one(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box("staged", force=True)
+    result = box("rolled_back", fingerprint=keys.a.fingerprint)
+    assert (result["changed"], result["pending"]) == (True, None)
+    assert states(result) == {keys.a.fingerprint: "current", keys.b.fingerprint: "retired"}
+    assert result["to_publish"]["business_public_key"] == keys.a.pem
+    assert box("rolled_back", fingerprint=keys.a.fingerprint)["changed"] is False
+
+
 def test_rolling_back_to_an_unknown_key_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
     rotated(box, keys)
     with pytest.raises(KeyringError, match="not known"):
@@ -319,6 +339,13 @@ def test_revoked_destroys_the_private_key_and_keeps_the_name(box: Box, keys: Key
     assert not path.with_suffix(".pub").exists()
     again = box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
     assert (again["changed"], again["removed"]) == (False, [])
+
+
+def test_a_revoked_key_that_a_number_still_holds_is_refused_again(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    with pytest.raises(KeyringError, match="still held by a number"):
+        box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[keys.a.fingerprint])
 
 
 def test_a_pending_key_can_be_revoked_and_the_next_one_is_new(box: Box, keys: Keys, maker: Maker) -> None:
@@ -436,14 +463,58 @@ def test_a_key_is_imported_from_a_file(box: Box, keys: Keys, tmp_path: Path) -> 
     assert box(import_private_key_path=str(tmp_path / "old.pem"))["current"] == keys.c.fingerprint
 
 
-def test_an_import_over_another_current_key_needs_force(box: Box, keys: Keys, maker: Maker) -> None:
-    box()
+@pytest.mark.parametrize("state", ["present", "staged"])
+@pytest.mark.parametrize("form", IMPORTS)
+def test_an_import_beside_a_current_key_is_retired(state: str, form: str, box: Box, keys: Keys, maker: Maker) -> None:
+    box(day=0)
+    result = box(state, day=5, **IMPORTS[form](keys.c))
+    assert result["changed"] is True
+    assert states(result) == {keys.a.fingerprint: "current", keys.c.fingerprint: "retired"}
+    assert result["to_publish"] == {"fingerprint": keys.a.fingerprint, "business_public_key": keys.a.pem, "state": "current"}
+    row = result["generations"][1]
+    assert (row["origin"], row["promoted_at"]) == ("imported", None)
+    assert row["created_at"] == row["retired_at"] == row["last_seen_at"] == "2026-03-06T12:00:00Z"
+    opened = load_private_key(box.pem(keys.c).read_bytes(), PASSPHRASE, "c")
+    assert opened.public.fingerprint == keys.c.fingerprint
     before = box.files()
-    with pytest.raises(KeyringError, match="has a current key already"):
-        box(**IMPORTS["plain"](keys.c))
+    assert box(state, day=9, **IMPORTS[form](keys.c))["changed"] is False
     assert box.files() == before
+    assert maker.count == 1
+
+
+def test_an_import_by_force_becomes_current(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
     result = box(force=True, **IMPORTS["plain"](keys.c))
     assert states(result) == {keys.a.fingerprint: "retired", keys.c.fingerprint: "current"}
+    assert result["to_publish"]["business_public_key"] == keys.c.pem
+    assert maker.count == 1
+
+
+def test_with_staged_force_asks_for_a_new_key_and_not_for_the_imported_one(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    result = box("staged", force=True, **IMPORTS["plain"](keys.c))
+    assert states(result) == {keys.a.fingerprint: "current", keys.c.fingerprint: "retired", keys.b.fingerprint: "pending"}
+
+
+def test_an_import_beside_a_pending_key_alone_becomes_current(box: Box, keys: Keys, maker: Maker) -> None:
+    box("staged")
+    result = box("staged", **IMPORTS["plain"](keys.c))
+    assert states(result) == {keys.a.fingerprint: "pending", keys.c.fingerprint: "current"}
+
+
+def test_an_imported_key_can_be_rolled_back_to(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box(**IMPORTS["plain"](keys.c))
+    assert box("rolled_back", fingerprint=keys.c.fingerprint)["to_publish"]["business_public_key"] == keys.c.pem
+
+
+@pytest.mark.parametrize("given", [{}, {"force": True}])
+def test_the_file_of_an_imported_key_is_named_so(given: Params, box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    result = box(**given, **IMPORTS["plain"](keys.c))
+    assert result["generations"][1]["id"] == f"20260301T120000Z-{_keys.fingerprint_hex16(keys.c.fingerprint)}-imported"
+    assert box.pem(keys.c).exists()
+    assert box.pem(keys.c).with_suffix(".pub").read_text() == keys.c.pem
 
 
 def test_an_import_of_a_retired_key_changes_nothing(box: Box, keys: Keys, maker: Maker) -> None:
@@ -544,6 +615,30 @@ def test_a_key_file_is_durable_before_the_state_names_it(box: Box, maker: Maker,
     assert events == [step for suffix in (".pem", ".pub", ".json") for step in ("fsync file", f"rename {suffix}", "fsync folder")]
 
 
+def test_until_there_is_a_state_every_parent_is_made_durable(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that was killed may have made them just now."""
+    synced: set[tuple[int, int]] = set()
+    fsync = os.fsync
+
+    def noting_fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.add((found.st_dev, found.st_ino))
+        fsync(descriptor)
+
+    def identity(path: Path) -> tuple[int, int]:
+        found = path.stat()
+        return found.st_dev, found.st_ino
+
+    box.folder.mkdir(mode=0o700, parents=True)
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    box()
+    assert {identity(path) for path in (box.folder, *box.folder.parents) if os.access(path, os.R_OK)} <= synced
+    synced.clear()
+    box("staged", force=True)
+    assert identity(box.folder) in synced
+    assert synced.isdisjoint({identity(path) for path in box.folder.parents})
+
+
 # -- what refuses
 
 
@@ -569,17 +664,108 @@ def test_a_wrong_passphrase_is_refused_before_anything_is_done(
     if "fingerprint" in given:
         given = {"fingerprint": getattr(keys, given["fingerprint"]).fingerprint}
     with pytest.raises(KeyringError, match="the passphrase is wrong") as caught:
-        box(state, passphrase="wrong", **given)
+        box(state, passphrase="another passphrase", **given)
     assert "encryption_keys_passphrase" in str(caught.value)
     assert box.files() == before
 
 
-def test_a_missing_key_file_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
+@pytest.mark.parametrize(("state", "given"), [
+    ("present", {}), ("present", {"force": True}), ("staged", {}), ("staged", {"max_age": "0"}),
+])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_missing_key_file_is_refused(
+    *, check_mode: bool, state: str, given: Params, box: Box, keys: Keys, maker: Maker
+) -> None:
     box()
     box.pem(keys.a).unlink()
     with pytest.raises(KeyringError, match=r"The private key .*\.pem is missing"):
-        box("staged", force=True)
+        box(state, check_mode=check_mode, **given)
     assert maker.count == 1
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_staged_by_force_is_a_way_out_of_a_lost_current_key(check_mode: bool, box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box.pem(keys.a).unlink()
+    result = box("staged", force=True, check_mode=check_mode)
+    assert states(result) == {keys.a.fingerprint: "current", keys.b.fingerprint: "pending"}
+    assert result["to_publish"] == {"fingerprint": keys.b.fingerprint, "business_public_key": keys.b.pem, "state": "pending"}
+    assert result["predicted"] is check_mode
+
+
+def test_the_way_out_of_a_lost_current_key_leads_to_its_end(box: Box, keys: Keys, maker: Maker) -> None:
+    """The key that replaces it must also be resumed without force, and promoted."""
+    box()
+    box.pem(keys.a).unlink()
+    box("staged", force=True)
+    assert box("staged", force=True)["changed"] is False
+    result = box("promoted", fingerprint=keys.b.fingerprint)
+    assert states(result) == {keys.a.fingerprint: "retired", keys.b.fingerprint: "current"}
+    assert box("staged")["to_publish"]["fingerprint"] == keys.b.fingerprint
+
+
+def test_without_the_current_key_the_passphrase_is_checked_on_another_one(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box.pem(keys.b).unlink()
+    before = box.files()
+    with pytest.raises(KeyringError, match="the passphrase is wrong"):
+        box("staged", force=True, passphrase="another passphrase")
+    assert box.files() == before
+    assert box("staged", force=True)["pending"] == keys.c.fingerprint
+
+
+def test_a_lost_pending_key_is_named_also_where_the_current_one_is_lost(box: Box, keys: Keys, maker: Maker) -> None:
+    box()
+    box("staged", force=True)
+    lost = box.pem(keys.b)
+    for key in (keys.a, keys.b):
+        box.pem(key).unlink()
+    with pytest.raises(KeyringError, match=r"The private key .*\.pem is missing") as caught:
+        box("staged", force=True)
+    assert str(lost) in str(caught.value)
+
+
+BAD_PASSPHRASES = {
+    "short": "x" * 11, "short in letters": "\u00e9" * 11, "long": "x" * 1024, "long in bytes": "\u00e9" * 512,
+}
+
+
+@pytest.mark.parametrize("case", BAD_PASSPHRASES)
+@pytest.mark.parametrize("state", ["present", "staged", "promoted", "rolled_back"])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_passphrase_of_an_odd_length_is_refused(case: str, state: str, check_mode: bool, box: Box, keys: Keys) -> None:
+    with pytest.raises(InvalidOptions, match="must have 12 characters or more, and 1023 bytes or fewer") as caught:
+        box(state, passphrase=BAD_PASSPHRASES[case], fingerprint=keys.a.fingerprint, check_mode=check_mode)
+    assert BAD_PASSPHRASES[case] not in str(caught.value)
+    assert not box.folder.exists() or box.names(".pem") == []
+
+
+def test_a_passphrase_that_is_no_text_is_refused(box: Box) -> None:
+    with pytest.raises(InvalidOptions, match="not text in UTF-8"):
+        box(passphrase="\ud800" * 12)
+    assert box.names(".pem") == []
+
+
+@pytest.mark.parametrize(
+    "passphrase", ["x" * 12, "\u00e9" * 12, "x" * 1023, "\u00e9" * 511 + "x"], ids=["12", "12 e", "1023", "1023 e"]
+)
+def test_passphrases_at_the_limits_will_do(passphrase: str, box: Box, maker: Maker) -> None:
+    assert box(passphrase=passphrase)["changed"] is True
+    assert box(passphrase=passphrase)["changed"] is False
+
+
+@pytest.mark.parametrize("bad", [
+    lambda ring: g.Ring((*ring.generations, replace(ring.generations[0], id="other"))),
+    lambda ring: g.Ring((replace(ring.generations[0], state="lost"),)),
+    lambda ring: g.Ring((replace(ring.generations[0], id="../x"),)),
+], ids=["twice", "state", "id"])
+def test_what_could_not_be_read_again_is_never_written(bad: t.Callable[[g.Ring], g.Ring], box: Box, maker: Maker) -> None:
+    box()
+    before = box.files()
+    with Keyring(str(box.path), "default", PASSPHRASE).locked() as keyring, pytest.raises(ValueError, match=r"\w"):
+        keyring.save(bad(keyring.ring))
+    assert box.files() == before
+    assert box()["changed"] is False
 
 
 def test_swapped_key_files_are_refused(box: Box, keys: Keys, maker: Maker) -> None:
@@ -682,9 +868,9 @@ def test_cryptography_is_needed(box: Box, monkeypatch: pytest.MonkeyPatch) -> No
 # -- what an interrupted call left
 
 
-def orphaned(box: Box, key: KeyPair, name: str = "20260301T110000Z", passphrase: str = PASSPHRASE) -> Path:
+def orphaned(box: Box, key: KeyPair, suffix: str = "", passphrase: str = PASSPHRASE) -> Path:
     box.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = box.folder / f"{name}-{_keys.fingerprint_hex16(key.fingerprint)}.pem"
+    path = box.folder / f"20260301T110000Z-{_keys.fingerprint_hex16(key.fingerprint)}{suffix}.pem"
     path.write_bytes(PrivateKey(key.private).encrypted_pem(passphrase))
     return path
 
@@ -725,15 +911,62 @@ def test_two_orphans_are_refused_and_named(box: Box, keys: Keys, maker: Maker) -
 
 
 def test_an_orphan_under_another_passphrase_is_refused(box: Box, keys: Keys, maker: Maker) -> None:
-    path = orphaned(box, keys.c, passphrase="other")
+    path = orphaned(box, keys.c, passphrase="another passphrase")
     with pytest.raises(KeyringError, match="the passphrase is wrong"):
         box()
     assert path.exists()
     assert maker.count == 0
 
 
-def test_an_interrupted_import_goes_on_under_the_same_file(box: Box, keys: Keys, maker: Maker) -> None:
+@pytest.mark.parametrize(("state", "check_mode"), [("present", False), ("staged", False), ("staged", True)])
+def test_an_interrupted_import_is_never_taken_for_a_generated_key(
+    *, state: str, check_mode: bool, box: Box, keys: Keys, maker: Maker
+) -> None:
+    path = orphaned(box, keys.c, suffix="-imported")
+    content = path.read_bytes()
+    assert list(states(box(state, check_mode=check_mode))) == [keys.a.fingerprint]
+    assert maker.count == 1
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["backup.pem", "copy of 20260301T110000Z-0123456789abcdef.pem", "20260301T110000Z-XYZ.pem",
+                                  "20260301T110000Z-0123456789abcdef-old.pem", "20260301T110000Z-0123456789abcdef0.pem"])
+@pytest.mark.parametrize("state", ["present", "staged"])
+def test_a_file_under_another_name_is_ignored(state: str, name: str, box: Box, keys: Keys, maker: Maker) -> None:
     path = orphaned(box, keys.c)
+    path.rename(box.folder / name)
+    content = (box.folder / name).read_bytes()
+    assert list(states(box(state))) == [keys.a.fingerprint]
+    assert (box.folder / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_copy_of_a_known_key_under_such_a_name_is_refused_and_named(
+    check_mode: bool, box: Box, keys: Keys, maker: Maker
+) -> None:
+    box()
+    path = orphaned(box, keys.a)
+    before = box.files()
+    assert box("staged", check_mode=check_mode)["changed"] is False
+    with pytest.raises(KeyringError, match="does not name") as caught:
+        box("staged", force=True, check_mode=check_mode)
+    assert path.stem in str(caught.value)
+    assert box.files() == before
+    assert maker.count == 1
+
+
+def test_a_key_under_the_name_of_another_one_is_refused_and_named(box: Box, keys: Keys, maker: Maker) -> None:
+    path = orphaned(box, keys.c)
+    other = path.rename(box.folder / f"20260301T110000Z-{_keys.fingerprint_hex16(keys.d.fingerprint)}.pem")
+    with pytest.raises(KeyringError, match="does not name") as caught:
+        box()
+    assert other.stem in str(caught.value)
+    assert other.exists()
+    assert maker.count == 0
+
+
+def test_an_interrupted_import_goes_on_under_the_same_file(box: Box, keys: Keys, maker: Maker) -> None:
+    path = orphaned(box, keys.c, suffix="-imported")
     result = box(**IMPORTS["plain"](keys.c))
     assert (result["current"], result["generations"][0]["id"]) == (keys.c.fingerprint, path.stem)
     assert box.names(".pem") == [path.name]
@@ -785,8 +1018,9 @@ def test_check_mode_predicts_and_touches_nothing(call: str, box: Box, keys: Keys
     assert predicted["changed"] is real["changed"]
     assert [row["state"] for row in predicted["generations"]] == [row["state"] for row in real["generations"]]
     assert predicted["removed"] == real["removed"]
+    assert (predicted["check_mode"], real["check_mode"]) == (True, False)
     if not predicted["predicted"]:
-        assert {**predicted, "diff": 0} == {**real, "diff": 0}
+        assert {**predicted, "diff": 0, "check_mode": 0} == {**real, "diff": 0, "check_mode": 0}
         assert predicted["diff"] == real["diff"]
 
 
@@ -813,10 +1047,58 @@ def test_check_mode_of_an_import_knows_the_real_key(form: str, box: Box, keys: K
 
 def test_check_mode_refuses_what_the_real_run_refuses(box: Box, keys: Keys, maker: Maker) -> None:
     rotated(box, keys)
-    for given in ({"state": "promoted", "fingerprint": keys.c.fingerprint}, {"state": "present", "passphrase": "wrong"},
+    for given in ({"state": "promoted", "fingerprint": keys.c.fingerprint},
+                  {"state": "present", "passphrase": "another passphrase"},
                   {"state": "revoked", "fingerprint": keys.b.fingerprint, "in_use_fingerprints": []}):
         with pytest.raises(KeyringError):
             box(check_mode=True, **given)
+
+
+@pytest.mark.parametrize(("state", "force"), [("present", False), ("present", True), ("staged", False)])
+def test_check_mode_of_an_import_beside_a_current_key(
+    state: str, force: bool, box: Box, keys: Keys, maker: Maker
+) -> None:
+    box()
+    before = box.files()
+    predicted = box(state, force=force, check_mode=True, **IMPORTS["plain"](keys.c))
+    assert box.files() == before
+    real = box(state, force=force, **IMPORTS["plain"](keys.c))
+    assert {**predicted, "check_mode": False} == real
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("below", ["", "default", "default/more"])
+def test_a_file_in_the_place_of_a_folder_is_refused_in_either_mode(check_mode: bool, below: str, box: Box, maker: Maker) -> None:
+    place = box.path.parent if not below else box.path / below.split("/", maxsplit=1)[0]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("")
+    given: Params = {"path": str(box.path / "default")} if below == "default/more" else {}
+    with pytest.raises(KeyringError, match=r"cannot be used: Not a directory \("):
+        box(check_mode=check_mode, **given)
+    assert maker.count == 0
+    assert place.read_text() == ""
+
+
+@pytest.mark.parametrize("exists", ["folder", "path", "parent"])
+def test_check_mode_refuses_a_folder_that_cannot_be_written(
+    exists: str, box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"folder": box.folder, "path": box.path, "parent": box.path.parent}[exists]
+    place.mkdir(mode=0o700, parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place or not mode & os.W_OK)
+    with pytest.raises(KeyringError, match=r"cannot be used: Permission denied \(") as caught:
+        box(check_mode=True)
+    assert f"({place})" in str(caught.value)
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_folder_that_cannot_be_written_is_refused_in_either_mode(check_mode: bool, box: Box, maker: Maker) -> None:
+    box.path.mkdir(mode=0o500, parents=True)
+    with pytest.raises(KeyringError, match="cannot be used: Permission denied"):
+        box(check_mode=check_mode)
+    assert list(box.path.iterdir()) == []
 
 
 def test_check_mode_leaves_temporary_files_alone(box: Box, maker: Maker) -> None:
@@ -892,7 +1174,7 @@ def test_a_failed_call_gives_the_lock_back(box: Box, maker: Maker, monkeypatch: 
     box()
     monkeypatch.setattr(_keyring, "_LOCK_SECONDS", 0.2)
     with pytest.raises(KeyringError):
-        box(passphrase="wrong")
+        box(passphrase="another passphrase")
     assert box()["changed"] is False
 
 
@@ -931,6 +1213,8 @@ KILLED: dict[str, tuple[str, Params]] = {
     "first": ("present", {}),
     "first staged": ("staged", {}),
     "import": ("present", {"import": True}),
+    "late import": ("staged", {"import": True}),
+    "forced import": ("present", {"import": True, "force": True}),
     "staged": ("staged", {"force": True}),
     "promoted": ("promoted", {"fingerprint": "c"}),
     "rolled_back": ("rolled_back", {"fingerprint": "a"}),
@@ -944,7 +1228,7 @@ class Victim:
 
     def __init__(self, case: str, box: Box, keys: Keys, maker: Maker) -> None:
         self.state, given = KILLED[case][0], with_fingerprints(KILLED[case][1], keys)
-        self.given = IMPORTS["plain"](keys.c) if given.pop("import", False) else given
+        self.given = {**given, **IMPORTS["plain"](keys.c)} if given.pop("import", False) else given
         self.box, self.maker = box, maker
         self._start = box.path.parent.with_name("start")
         if not case.startswith(("first", "import")):

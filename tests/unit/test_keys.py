@@ -27,12 +27,13 @@ from cryptography.hazmat.primitives.serialization import (
 from ansible_collections.waba.flows.plugins.module_utils import _keys
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, MissingLibrary
 from ansible_collections.waba.flows.plugins.module_utils._keys import (
+    PublicKey,
     fingerprint_hex16,
     generate_private_key,
     load_private_key,
     normalise_fingerprint,
     parse_public_key,
-    public_fingerprint,
+    published_key,
 )
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, body_pieces
 
@@ -61,6 +62,29 @@ def public(private: t.Any, form: PublicFormat = SPKI, encoding: Encoding = Encod
 
 def private_text(private: t.Any, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
     return t.cast(bytes, private.private_bytes(Encoding.PEM, form, NoEncryption())).decode()
+
+
+def der_of(tag: int, *parts: bytes) -> bytes:
+    """A DER element, below 64 kB."""
+    content = b"".join(parts)
+    size = len(content)
+    length = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    return bytes([tag]) + length + content
+
+
+def pem_of(der: bytes) -> str:
+    return "-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(der).decode() + "-----END PUBLIC KEY-----\n"
+
+
+def pss(key: KeyPair) -> str:
+    """The same RSA key as one that is for RSA-PSS only."""
+    numbers = key.private.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    algorithm = der_of(0x30, bytes.fromhex("06092a864886f70d01010a"))
+    return pem_of(der_of(0x30, algorithm, der_of(0x03, b"\x00", numbers)))
+
+
+def pkcs1_under_the_wrong_label(key: KeyPair) -> str:
+    return pem_of(key.private.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1))
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +126,8 @@ def test_every_form_gives_the_same_key(form: str, keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMS) - {"certificate"}))
-def test_the_key_of_an_api_has_the_same_fingerprint_in_every_form(form: str, keys: Keys) -> None:
-    assert public_fingerprint(FORMS[form](keys.a)) == keys.a.fingerprint
+def test_the_key_of_an_api_is_the_same_in_every_form_without_what_stands_around_it(form: str, keys: Keys) -> None:
+    assert published_key(FORMS[form](keys.a)) == PublicKey(keys.a.pem, keys.a.fingerprint)
 
 
 @openssl
@@ -118,20 +142,20 @@ def test_two_keys_have_two_fingerprints(keys: Keys) -> None:
 
 
 def test_a_published_key_of_another_kind_still_counts_as_a_key(odd: dict[str, t.Any]) -> None:
-    found = {public_fingerprint(public(odd[name])) for name in ("ec", "rsa1024", "e3")}
-    assert len(found) == 3
-    assert None not in found
+    found = {name: published_key(public(odd[name])) for name in ("ec", "rsa1024", "e3")}
+    assert {name: key.pem if key else None for name, key in found.items()} == {name: public(odd[name]) for name in found}
+    assert len({key.fingerprint for key in found.values() if key}) == 3
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t \r\n"])
 def test_blank_text_of_an_api_is_no_key(text: str) -> None:
-    assert public_fingerprint(text) is None
+    assert published_key(text) is None
 
 
 @pytest.mark.parametrize("text", ["none", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A", "-----BEGIN PUBLIC KEY-----\n"])
 def test_other_text_of_an_api_is_not_taken_for_no_key(text: str) -> None:
     with pytest.raises(InvalidKey):
-        public_fingerprint(text)
+        published_key(text)
 
 
 # What is given, made from the keys and the odd ones, and what the message must say of it.
@@ -155,6 +179,9 @@ REFUSED: dict[str, tuple[t.Callable[[Keys, dict[str, t.Any]], str], str]] = {
     "rsa4096_pkcs1": (lambda keys, odd: public(odd["rsa4096"], PublicFormat.PKCS1), "4096 bits"),
     "e3": (lambda keys, odd: public(odd["e3"]), "e = 3"),
     "e3_pkcs1": (lambda keys, odd: public(odd["e3"], PublicFormat.PKCS1), "e = 3"),
+    "pss": (lambda keys, odd: pss(keys.a), r"^An RSA key in another wrapping \(such as RSA-PSS\) was given; plain RSA"),
+    "pkcs1_as_spki": (
+        lambda keys, odd: pkcs1_under_the_wrong_label(keys.a), r"^An RSA key in another wrapping \(such as RSA-PSS\) was given"),
     "certificate_ec": (lambda keys, odd: certificate(odd["ec"]), r"elliptic-curve key \(secp256r1\)"),
     "certificate_damaged": (
         lambda keys, odd: "-----BEGIN CERTIFICATE-----\nMIIBIjANBgkq\n-----END CERTIFICATE-----\n", "certificate is damaged"),
@@ -205,7 +232,7 @@ def test_public_keys_need_no_cryptography(form: str, keys: Keys, monkeypatch: py
     monkeypatch.delattr(_keys, "serialization")
     monkeypatch.delattr(_keys, "x509")
     assert parse_public_key(FORMS[form](keys.a)).fingerprint == keys.a.fingerprint
-    assert public_fingerprint(FORMS[form](keys.a)) == keys.a.fingerprint
+    assert published_key(FORMS[form](keys.a)) == PublicKey(keys.a.pem, keys.a.fingerprint)
 
 
 @pytest.mark.parametrize("name", ["rsa4096", "e3", "ec"])
@@ -319,6 +346,26 @@ def test_private_keys_of_another_kind_are_refused(name: str, why: str, odd: dict
 def test_a_public_key_is_no_private_key(keys: Keys) -> None:
     with pytest.raises(InvalidKey, match="KEY is not a private key"):
         load_private_key(keys.a.pem.encode(), None, "KEY")
+
+
+@pytest.mark.parametrize("passphrase", [None, "secret"])
+@pytest.mark.parametrize("name", ["rsa", "ed25519"])
+def test_a_private_key_in_openssh_form_is_named_as_such(
+    name: str, passphrase: str | None, keys: Keys, odd: dict[str, t.Any]
+) -> None:
+    pem = private_text(keys.a.private if name == "rsa" else odd[name], PrivateFormat.OpenSSH)
+    with pytest.raises(InvalidKey, match=r"^KEY is in OpenSSH's own format\.") as caught:
+        load_private_key(pem.encode(), passphrase, "KEY")
+    assert "ssh-keygen -p -m PEM" in caught.value.remedy
+    assert not [piece for piece in body_pieces(pem) if piece in str(caught.value)]
+
+
+@pytest.mark.parametrize("first", ["pkcs8", "pkcs1", "pkcs8_encrypted", "des3"])
+@pytest.mark.parametrize("second", ["pkcs8", "pkcs8_encrypted"])
+def test_two_private_keys_in_one_file_are_refused(first: str, second: str, keys: Keys) -> None:
+    pem = PRIVATE_FORMS[first](keys.a) + PRIVATE_FORMS[second](keys.b)
+    with pytest.raises(InvalidKey, match=r"^KEY holds more than one private key\. Give a file with one\.$"):
+        load_private_key(pem, "secret", "KEY")
 
 
 def test_a_truncated_private_key_is_refused(keys: Keys) -> None:

@@ -16,10 +16,11 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
+from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from ansible_collections.waba.flows.plugins.module_utils import _argspec, _http, _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey
-from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params
+from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, body_pieces
 from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_number, make_state
 
 PACKAGE = "ansible_collections.waba.flows.plugins"
@@ -181,6 +182,59 @@ def test_every_secret_option_is_no_log(module: str) -> None:
     assert secret(SPECS[module]) == named_like_one(SPECS[module])
 
 
+PRIVATE: dict[str, t.Callable[[KeyPair], str]] = {
+    "pkcs8": lambda key: key.private_pem(),
+    "pkcs1": lambda key: key.private_pem(form=PrivateFormat.TraditionalOpenSSL),
+    "encrypted": lambda key: key.private_pem("secret"),
+    "escaped": lambda key: key.private_pem().replace("\n", "\\n"),
+    "one line": lambda key: key.private_pem().replace("\n", " "),
+    "within text": lambda key: f"  # the key\n{key.private_pem()}\n",
+}
+# Where a private key can be pasted: the module and its options; a failing argument spec ends before the module's own work.
+PLACES: dict[str, tuple[str, t.Callable[[str], Params]]] = {
+    "single": (ONE, lambda pem: {"phone_number_id": DEFAULT_NUMBER, "business_public_key": pem}),
+    "single, failing spec": (ONE, lambda pem: {"business_public_key": pem}),
+    "single, unknown option": (ONE, lambda pem: {"phone_number_id": "1", "business_public_key": pem, "acess_token": "x"}),
+    "fleet": (FLEET, lambda pem: {"phone_numbers": [{"phone_number_id": DEFAULT_NUMBER}], "business_public_key": pem}),
+    "row": (FLEET, lambda pem: {"phone_numbers": [{"phone_number_id": DEFAULT_NUMBER, "business_public_key": pem}]}),
+    "row without a number": (FLEET, lambda pem: {"phone_numbers": [{"business_public_key": pem}]}),
+    "row, failing spec": (
+        FLEET, lambda pem: {"phone_numbers": [{"phone_number_id": "1", "business_public_key": pem, "timeout": "soon"}]}),
+    "row, unknown option": (
+        FLEET, lambda pem: {"phone_numbers": [{"phone_number_id": "1", "business_public_key": pem, "acess_token": "x"}]}),
+    "row, no list": (FLEET, lambda pem: {"phone_numbers": {"phone_number_id": "1", "business_public_key": pem}}),
+}
+
+
+@pytest.mark.parametrize("form", PRIVATE)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_private_key_in_the_place_of_a_public_one_shows_nowhere(
+    *, place: str, form: str, run: Run, box: Sandbox, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    module, options = PLACES[place]
+    pem = PRIVATE[form](keys.a)
+    result = run(module, diff=True, **reach(box, **options(pem)))
+    assert result["failed"] is True
+    assert "invocation" in result  # what -vvv shows
+    pieces = body_pieces(pem, 20)
+    assert [piece for piece in pieces if piece in run.text] == []
+    assert [piece for piece in pieces for text in logged if piece in text] == []
+    assert bool(logged) is ("," not in place)
+    assert box.posts == []
+
+
+def test_a_public_key_is_still_shown_in_invocation_and_log(
+    run: Run, box: Sandbox, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(msg))
+    result = run(ONE, **reach(box, phone_number_id=DEFAULT_NUMBER, business_public_key=keys.a.pem))
+    assert result["invocation"]["module_args"]["business_public_key"] == keys.a.pem
+    assert keys.a.pem.splitlines()[1] in "".join(logged)
+
+
 # -- the environment
 
 
@@ -226,7 +280,7 @@ def test_missing_requests_names_library_host_and_version(
 
 def test_missing_cryptography_is_named_by_the_keyring(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(_keys, "CRYPTOGRAPHY_VERSION", "2.8")
-    result = run(KEYRING, path=str(tmp_path / "keys"), passphrase="s3cret-pass")
+    result = run(KEYRING, path=str(tmp_path / "keys"), passphrase="s3cret-passphrase")
     assert "cryptography >= 3.4" in result["msg"]
     assert "version 2.8 is too old" in result["msg"]
 
@@ -280,23 +334,23 @@ def test_an_unknown_option_of_a_number_is_refused(run: Run, box: Sandbox) -> Non
 
 def test_the_keyring_module(run: Run, keys: Keys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(_keyring, "generate_private_key", lambda: PrivateKey(keys.a.private))
-    monkeypatch.setenv("WHATSAPP_KEYRING_PASSPHRASE", "s3cret-pass")
+    monkeypatch.setenv("WHATSAPP_KEYRING_PASSPHRASE", "s3cret-passphrase")
     path = str(tmp_path / "keys")
     predicted = run(KEYRING, check_mode=True, path=path)
-    assert (predicted["changed"], predicted["predicted"]) == (True, True)
+    assert (predicted["changed"], predicted["predicted"], predicted["check_mode"]) == (True, True, True)
     assert not (tmp_path / "keys").exists()
     first = run(KEYRING, path=path, diff=True)
-    assert (first["changed"], first["current"]) == (True, keys.a.fingerprint)
+    assert (first["changed"], first["current"], first["check_mode"]) == (True, keys.a.fingerprint, False)
     assert first["diff"]["after"] == f"{keys.a.fingerprint} current\n"
     second = run(KEYRING, path=path, diff=True)
     assert second["changed"] is False
     assert "diff" not in second
-    assert "s3cret-pass" not in run.text
+    assert "s3cret-passphrase" not in run.text
 
 
 def test_the_keyring_module_fails_with_a_remedy(run: Run, tmp_path: Path) -> None:
     path, fingerprint = str(tmp_path / "keys"), "SHA256:" + 43 * "A"
-    result = run(KEYRING, path=path, state="promoted", fingerprint=fingerprint, passphrase="s3cret-pass")
+    result = run(KEYRING, path=path, state="promoted", fingerprint=fingerprint, passphrase="s3cret-passphrase")
     assert result["failed"] is True
     assert "run the rotation again" in result["msg"]
     assert result["error"]["type"] == "KeyringError"
@@ -387,7 +441,7 @@ def test_api_modules_are_in_the_action_group(module: str) -> None:
 def test_documented_return_values_are_those_returned(module: str, run: Run, box: Sandbox, keys: Keys, tmp_path: Path) -> None:
     returned = set(Fragments.load(importlib.import_module(f"{PACKAGE}.modules.{module}").RETURN))
     given = reach(box, phone_number_id=DEFAULT_NUMBER) if module != KEYRING else {
-        "path": str(tmp_path / "keys"), "passphrase": "s3cret-pass", "import_private_key_content": keys.a.private_pem()}
+        "path": str(tmp_path / "keys"), "passphrase": "s3cret-passphrase", "import_private_key_content": keys.a.private_pem()}
     if module == FLEET:
         given = reach(box, phone_numbers=[{"phone_number_id": DEFAULT_NUMBER}], business_public_key=keys.a.pem)
     result = run(module, **given)

@@ -29,7 +29,8 @@ def ring(keys: Keys, state: str = "current", **members: t.Any) -> Row:
     return {
         "name": "default", "to_publish": {"fingerprint": keys.a.fingerprint, "business_public_key": keys.a.pem, "state": state},
         "generations": [{"fingerprint": keys.a.fingerprint}, {"fingerprint": keys.b.fingerprint}],
-        "pending": keys.a.fingerprint if state == "pending" else None, "predicted": False, "message": "", **members,
+        "pending": keys.a.fingerprint if state == "pending" else None, "predicted": False, "check_mode": False,
+        "message": "", **members,
     }
 
 
@@ -153,15 +154,48 @@ def test_what_the_fleet_module_says_counts(keys: Keys) -> None:
            "changed": True, "attempts": 2, "error": {"message": "cut"}}
     got = merged(keys, {"numbers": [row]})
     assert (got["outcome"], got["changed"], got["attempts"], got["message"], got["after"]) == ("failed", True, 2, "cut", None)
-    assert "max_failures" in merged(keys, {"numbers": [{**row, "outcome": "skipped", "error": {"message": ""}}]})["message"]
     raced = merged(keys, {"numbers": [{**row, "outcome": "refused", "fingerprint": keys.c.fingerprint}]})
     assert keys.c.fingerprint in raced["message"]
     assert "expected_fingerprints" not in raced["message"]
 
 
-def test_without_an_answer_of_the_fleet_module_nothing_counts_as_done(keys: Keys) -> None:
-    for published in (None, {}, {"msg": "broken"}, {"skipped": True}):
-        assert merged(keys, published)["outcome"] == "failed"
+def test_a_number_that_was_not_started_keeps_what_was_planned(keys: Keys) -> None:
+    row = {"name": "shop", "outcome": "skipped", "fingerprint": None, "previous_fingerprint": None, "status": None,
+           "changed": False, "attempts": 0, "error": {"message": ""}}
+    plan = planned(keys, keys.b.fingerprint)
+    got = merged(keys, {"numbers": [row]})
+    assert got == {
+        **{name: plan[name] for name in ("name", "phone_number_id", "key_name", "before", "after", "status", "readable")},
+        "outcome": "skipped", "changed": False, "attempts": 0,
+        "message": "It was not started, because more numbers had failed than encryption_keys_max_failures allows.",
+    }
+    assert (got["before"], got["after"]) == (keys.b.fingerprint, keys.b.fingerprint)
+
+
+@pytest.mark.parametrize(("published", "why"), [
+    (None, "The API host gave no answer."), ({}, "The API host gave no answer."),
+    ({"skipped": True}, "The API host gave no answer."),
+    ({"msg": "broken"}, "broken"), ({"unreachable": True, "msg": "Failed to connect"}, "Failed to connect"),
+])
+def test_without_an_answer_of_the_fleet_module_it_is_not_known_what_was_sent(
+    published: Row | None, why: str, keys: Keys
+) -> None:
+    got = merged(keys, published)
+    assert (got["outcome"], got["changed"], got["before"], got["after"], got["status"]) == (
+        "failed", False, keys.b.fingerprint, None, None)
+    assert got["message"] == f"It is not known whether its key was sent: publishing broke off. {why}"
+
+
+def test_a_refusal_of_the_fleet_module_sent_nothing(keys: Keys) -> None:
+    got = merged(keys, {"failed": True, "msg": "No access token.", "error": {"type": "InvalidOptions"}})
+    assert (got["outcome"], got["changed"], got["message"]) == ("failed", False, "No access token.")
+    assert (got["before"], got["after"], got["status"]) == (keys.b.fingerprint, keys.b.fingerprint, "VALID")
+
+
+@pytest.mark.parametrize("published", [None, {}, {"msg": "x", "error": {}}])
+def test_what_was_not_to_be_published_stands_whatever_the_fleet_module_says(published: Row | None, keys: Keys) -> None:
+    got = rotation.merge_published([planned(keys, keys.a.fingerprint)], published)[0]
+    assert (got["outcome"], got["after"], got["message"]) == ("unchanged", keys.a.fingerprint, "")
 
 
 @pytest.mark.parametrize(("others", "left_out", "ready"), [
@@ -190,8 +224,8 @@ def test_a_key_that_nobody_holds_or_that_is_current_is_not_promoted(keys: Keys) 
 # -- report
 
 
-def report(rows: list[Row], keyrings: list[Row], promoted: list[Row], left_out: int = 0, check_mode: bool = False) -> Row:
-    return rotation.make_report(rows, keyrings, promoted, left_out, check_mode)
+def report(rows: list[Row], keyrings: list[Row], promoted: list[Row], left_out: int = 0, forced: bool = False) -> Row:
+    return rotation.make_report(rows, keyrings, promoted, left_out, forced)
 
 
 def test_numbers_that_share_a_cause_share_a_line(keys: Keys) -> None:
@@ -214,9 +248,39 @@ def test_keyring_and_promotion_failures_are_named(keys: Keys) -> None:
     assert report([], [ring(keys, "pending")], done)["failures"] == ["default (promotion): disk full"]
 
 
+FORCE_LINE = "To go on, run again without encryption_keys_force: with it, keys that are done are rotated once more."
+
+
+@pytest.mark.parametrize(("forced", "check_mode", "outcome", "told"), [
+    (True, False, "failed", True), (True, False, "skipped", True), (True, False, "refused", True),
+    (False, False, "failed", False), (True, True, "failed", False), (True, False, "replaced", False),
+])
+def test_after_failures_of_a_forced_run_the_last_line_says_to_leave_out_force(
+    *, forced: bool, check_mode: bool, outcome: str, told: bool, keys: Keys
+) -> None:
+    rows = [final(outcome, keys.a.fingerprint, message="x")]
+    failures = report(rows, [ring(keys, check_mode=check_mode)], [], forced=forced)["failures"]
+    assert failures == [f"shop (1): {outcome}: x"] * (outcome != "replaced") + [FORCE_LINE] * told
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_keyrings_tell_whether_it_was_check_mode(check_mode: bool, keys: Keys) -> None:
+    answer = {"item": "default", **ring(keys, check_mode=check_mode)}
+    lines = report([], rotation.keyring_rows([answer]), [])["lines"]
+    assert any(line.startswith("Check mode: nothing was changed") for line in lines) is check_mode
+
+
+def test_one_keyring_in_check_mode_is_enough(keys: Keys) -> None:
+    broken = rotation.keyring_rows([{"item": "partner", "msg": "wrong passphrase"}])
+    assert broken[0]["check_mode"] is False
+    got = report([], [*broken, ring(keys, check_mode=True)], [], forced=True)
+    assert got["failures"] == ["partner (keyring): wrong passphrase"]
+    assert any("Check mode" in line for line in got["lines"])
+
+
 def test_a_predicted_key_is_shown_as_new(keys: Keys) -> None:
     rows = [final("replaced", keys.a.fingerprint)]
-    text = "\n".join(report(rows, [ring(keys, "pending", predicted=True)], [], check_mode=True)["lines"])
+    text = "\n".join(report(rows, [ring(keys, "pending", predicted=True, check_mode=True)], [])["lines"])
     assert keys.a.fingerprint[:19] not in text
     assert "(new)" in text
     assert "Check mode" in text

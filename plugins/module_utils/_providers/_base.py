@@ -75,6 +75,10 @@ class Provider(abc.ABC):
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         """Publish a key. Returns when the API said yes; an error with C(outcome_unknown) may have been applied."""
 
+    def rest(self, job: Job) -> bool:
+        """Wait as long as the API throttles these credentials; return whether there was anything to wait for."""
+        return self.http.rest(job)
+
     def pause(self, error: WabaError, attempt: int, job: Job) -> None:
         """Wait before a change is tried again; raise the error if that would outlast the job's deadline."""
         self.http.wait_before_retry(error, attempt, job)

@@ -15,7 +15,7 @@ import typing as t
 
 from .._errors import ApiError, InvalidAnswer, InvalidKey, InvalidOptions, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url, wait_asked
-from .._keys import public_fingerprint
+from .._keys import published_key
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Provider
 
@@ -104,11 +104,14 @@ def parse_read(document: t.Any) -> PublishedKey:
     pem, status = row.get(_KEY), row.get(_STATUS)
     if not isinstance(pem, (str, type(None))) or not isinstance(status, (str, type(None))):
         raise _unexpected("key and status are not text")
+    status = status.strip().upper() if status else None
+    if status and not re.fullmatch(r"[A-Z_]{1,40}", status):
+        raise _unexpected("its status is not a word")
     try:
-        fingerprint = public_fingerprint(pem or "")
+        key = published_key(pem or "")
     except InvalidKey as error:
         raise _unexpected(f"the key in it cannot be read ({error.message})") from None
-    return PublishedKey(pem if fingerprint else None, fingerprint, status.strip().upper() if status else None)
+    return PublishedKey(key.pem if key else None, key.fingerprint if key else None, status or None)
 
 
 def _unexpected(why: str) -> InvalidAnswer:
@@ -120,7 +123,11 @@ def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | N
     document = answer.document
     body = document.get("error") if isinstance(document, dict) else None
     if body is None and answer.status < 300:
-        return None if isinstance(document, (dict, list)) else _not_json(answer)
+        return None if isinstance(document, (dict, list)) else _not_json(answer, redact)
+    if body is not None and not isinstance(body, dict) and answer.status < 300:
+        return InvalidAnswer(
+            "The API answered with an error that is not of its form.", "Check base_url.", http_status=answer.status
+        )
     if not isinstance(body, dict):
         return ApiError(
             "The API answered with an error status and no error body of its form", http_status=answer.status,
@@ -143,9 +150,9 @@ def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | N
     return error
 
 
-def _not_json(answer: Answer) -> InvalidAnswer:
+def _not_json(answer: Answer, redact: t.Callable[[str], str]) -> InvalidAnswer:
     kind = "an empty body" if not answer.body.strip() else "something that is not JSON"
-    content_type = answer.headers.get("content-type", "no content type")[:40]
+    content_type = redact(answer.headers.get("content-type", "no content type"))[:40]
     return InvalidAnswer(
         f"HTTP {answer.status} came with {kind} ({content_type}).", "Check base_url, and whether a proxy answers for the API.",
         http_status=answer.status,
