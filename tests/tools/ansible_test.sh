@@ -25,9 +25,9 @@ for version in 25_2 24_2 23_1_2; do
   [ -e "$cache/get_pip_$version.py" ] || cp tests/tools/get_pip.py "$cache/get_pip_$version.py"
 done
 
-# pyenv's shims answer for versions that are not switched on, and ansible-test believes them.
+# pyenv's shims answer for versions that are not switched on, and ansible-test believes them: put the real ones first.
 if command -v pyenv > /dev/null; then
-  for bin in "$(pyenv root)"/versions/3.*/bin; do
+  for bin in "$(dirname "$(dirname "$(readlink -f "$(command -v pyenv)")")")"/versions/3.*/bin; do
     PATH="$bin:$PATH"
   done
 fi
