@@ -344,7 +344,9 @@ class Scripted(Provider):
             raise error
 
     def rest(self, job: Job) -> bool:
-        rested = self.rests.pop(0) if self.rests else False
+        if not self.rests:
+            return False
+        rested = self.rests.pop(0)
         if isinstance(rested, Exception):
             raise rested
         if rested:
