@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -248,9 +247,12 @@ def floor_python() -> str | None:
     """Return the oldest Python that modules run on, if this machine has it."""
     settings = yaml.safe_load((ROOT / "tests" / "config.yml").read_text(encoding="utf-8"))
     version = settings["modules"]["python_requires"].lstrip(">=")
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = sorted(str(path) for path in pyenv.glob(f"{version}.*/bin/python"))
-    return found[0] if found else shutil.which(f"python{version}")
+    pyenv = shutil.which("pyenv")
+    folder = Path(pyenv).resolve().parents[1] / "versions" if pyenv else Path("/nowhere")
+    candidates = [*sorted(folder.glob(f"{version}.*/bin/python")), shutil.which(f"python{version}")]
+    # pyenv's shims are there for versions that are not switched on, and do not run.
+    runs = (str(path) for path in candidates if path and subprocess.run([path, "-c", ""], check=False).returncode == 0)
+    return next(runs, None)
 
 
 def test_lowest_versions_that_the_documentation_names(world: World, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
 
-"""What a provider is: it reads and writes the key of one number, and says by data what it can do."""
+"""What a provider is: it reads and writes the key of one number."""
 
 from __future__ import annotations
 
@@ -37,19 +37,10 @@ class Connection:
         return [value for value in (self.access_token, self.app_secret) if value]
 
 
-@dataclasses.dataclass(frozen=True)
-class Capabilities:
-    """What a provider can do, as data, so that no code asks for its name."""
-
-    reads_back: bool
-    reports_status: bool
-
-
 class Provider(abc.ABC):
     """The API of a provider under one set of credentials. Methods raise WabaError and are thread-safe."""
 
     name: t.ClassVar[str]
-    capabilities: t.ClassVar[Capabilities]
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:
         self.connection = connection

@@ -17,7 +17,7 @@ from .._errors import ApiError, InvalidAnswer, InvalidKey, InvalidOptions, WabaE
 from .._http import Answer, HttpClient, Job, Request, check_base_url, wait_asked
 from .._keys import published_key
 from .._reconcile import PublishedKey
-from ._base import Capabilities, Connection, Provider
+from ._base import Connection, Provider
 
 BASE_URL = "https://graph.facebook.com"
 _KEY = "business_public_key"
@@ -28,7 +28,6 @@ class CloudApi(Provider):
     """See Provider."""
 
     name = "cloud_api"
-    capabilities = Capabilities(reads_back=True, reports_status=True)
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:
         super().__init__(connection, http)
