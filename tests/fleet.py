@@ -12,9 +12,13 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import json
 import secrets
+import subprocess
 import sys
+import time
 import typing as t
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -97,6 +101,25 @@ class Fleet:
             "whatsapp_numbers": {"hosts": hosts, "vars": {"whatsapp_base_url": base_url}},
         }
         return {"all": {"children": children}}
+
+
+def start_sandbox(folder: Path, fleet: Fleet, *options: str) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the sandbox with a fleet in a process of its own, which the caller ends; return it with its URL."""
+    (folder / "fleet.json").write_text(json.dumps(fleet.state.to_json()), encoding="utf-8")
+    ready = folder / "sandbox.url"
+    ready.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.sandbox", "--fleet", str(folder / "fleet.json"), "--ready-file", str(ready), *options],
+        cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL,
+    )
+    for dummy in range(200):
+        if ready.exists():
+            return process, ready.read_text(encoding="utf-8").strip()
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.kill()
+    raise SystemExit("The sandbox did not start; its message is above.")
 
 
 def local_vault() -> Inventory:

@@ -139,26 +139,27 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
                 raise
             if not last:
                 target.provider.pause(error, attempt, target.job)
-            _read_again(target, desired, done)
+            now = _read_again(target, desired, done)
             # Signing again a key that was fine (force) leaves no trace to read back, so it counts as not done.
-            done.changed = not _same(done.before, done.after)
-            if done.changed and done.after and is_met(desired, done.after):
+            done.changed = not _same(done.before, now)
+            if done.changed and is_met(desired, now):
                 return
             if last:
                 raise
         target.job.tally.retries += 1
 
 
-def _read_again(target: Target, desired: Desired, done: Applied) -> None:
-    """Note what the number holds now. Raises KeyConflict if somebody set a key meanwhile that may not be replaced."""
-    done.after = target.read()
-    if decide(desired, done.after) == "refused":
-        raise _conflict(done.after)
+def _read_again(target: Target, desired: Desired, done: Applied) -> PublishedKey:
+    """Note and return what the number holds now. Raises KeyConflict if a key was set meanwhile that may not be replaced."""
+    done.after = now = target.read()
+    if decide(desired, now) == "refused":
+        raise _conflict(now)
+    return now
 
 
-def _same(before: PublishedKey | None, after: PublishedKey | None) -> bool:
+def _same(before: PublishedKey | None, after: PublishedKey) -> bool:
     """Tell whether two reads show the same; the text of a key is no part of it, as its line ends vary."""
-    return before is not None and after is not None and (before.fingerprint, before.status) == (after.fingerprint, after.status)
+    return before is not None and (before.fingerprint, before.status) == (after.fingerprint, after.status)
 
 
 def _verify(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 
@@ -76,6 +77,17 @@ class MissingLibrary(WabaError):
         self.library = f"{library} >= {minimum}"
         state = f"version {found} is too old" if found else "it is not installed"
         super().__init__(f"The Python library {self.library} is needed: {state}.")
+
+
+def require_library(library: str, minimum: str, found: str | None) -> None:
+    """Raise MissingLibrary unless a library was found (its version, or None) in the minimum version or a newer one."""
+    if found is None or version_tuple(found) < version_tuple(minimum):
+        raise MissingLibrary(library, minimum, found)
+
+
+def version_tuple(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version, for comparison."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 class KeyringError(WabaError):

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -17,6 +18,7 @@ from ._errors import KeyringError
 SCHEMA = 1
 STATES = ("pending", "current", "retired", "revoked")
 MINIMUM_RETENTION = timedelta(days=7)  # clients cache the public key for a week by default
+KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 

@@ -29,13 +29,12 @@ from ._errors import (
     DeadlineExceeded,
     InvalidAnswer,
     InvalidOptions,
-    MissingLibrary,
     Timeout,
     TlsError,
     TransportError,
     WabaError,
+    require_library,
 )
-from ._keys import version_tuple
 
 try:
     import requests
@@ -172,10 +171,7 @@ class Transport:
     """Connections of one task, shared by its workers: one pooled session for each way of checking certificates."""
 
     def __init__(self, pool_size: int = 1) -> None:
-        if REQUESTS_VERSION is None:
-            raise MissingLibrary("requests", REQUESTS_MINIMUM)
-        if version_tuple(REQUESTS_VERSION) < version_tuple(REQUESTS_MINIMUM):
-            raise MissingLibrary("requests", REQUESTS_MINIMUM, REQUESTS_VERSION)
+        require_library("requests", REQUESTS_MINIMUM, REQUESTS_VERSION)
         self._pool_size = pool_size
         self._sessions: dict[bool | str, requests.Session] = {}
         self._proxies: dict[str, dict[str, str]] = {}
@@ -363,14 +359,21 @@ class HttpClient:
         )
 
 
-def _is_about_a_certificate(error: BaseException | None) -> bool:
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it came of, the innermost last: requests and urllib3 wrap in several ways."""
+    chain = [error]
+    while True:
+        outer = chain[-1]
+        inner = next((item for item in (getattr(outer, "reason", None), *outer.args) if isinstance(item, BaseException)), None)
+        inner = inner or outer.__cause__ or outer.__context__
+        if inner is None or inner in chain:
+            return chain
+        chain.append(inner)
+
+
+def _is_about_a_certificate(error: BaseException) -> bool:
     """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        inner = [getattr(error, "reason", None), *error.args]
-        error = next((item for item in inner if isinstance(item, BaseException)), error.__cause__ or error.__context__)
-    return False
+    return any(isinstance(item, ssl.SSLCertVerificationError) for item in _chain(error))
 
 
 def _was_not_connected(error: BaseException) -> bool:
@@ -430,17 +433,11 @@ def _decode(body: bytes) -> t.Any:
 
 def _root_cause(error: BaseException) -> str:
     """Return the text of the innermost error, which names no URL."""
-    seen: BaseException = error
-    while True:
-        inner = next((a for a in (getattr(seen, "reason", None), *seen.args) if isinstance(a, BaseException)), None)
-        inner = inner or seen.__cause__ or seen.__context__
-        if inner is None or inner is seen:
-            break
-        seen = inner
-    text = str(seen).rsplit("object at 0x", maxsplit=1)[-1]
-    if isinstance(seen, OSError) and seen.strerror:
-        text = seen.strerror
-    return text.strip().rstrip(".") or type(seen).__name__
+    root = _chain(error)[-1]
+    text = str(root).rsplit("object at 0x", maxsplit=1)[-1]
+    if isinstance(root, OSError) and root.strerror:
+        text = root.strerror
+    return text.strip().rstrip(".") or type(root).__name__
 
 
 def _usage(headers: dict[str, str]) -> dict[str, t.Any]:

@@ -49,14 +49,13 @@ _GENERATED = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})")
 _IMPORTED_SUFFIX = "-imported"
 _MINIMUM_PASSPHRASE = 12
 _MAXIMUM_PASSPHRASE_BYTES = 1023  # cryptography refuses longer ones
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Keyring:
     """The folder of one named key. C(passphrase) encrypts every private key in it; None will do where none is opened."""
 
     def __init__(self, path: str, name: str, passphrase: str | None, check_mode: bool = False) -> None:
-        if not _NAME.fullmatch(name):
+        if not g.KEY_NAME.fullmatch(name):
             raise InvalidOptions(f"The key name '{name[:80]}' is not allowed.", "Use letters, digits, - and _, at most 64.")
         self.folder = os.path.join(path, name)
         self.ring = g.Ring()

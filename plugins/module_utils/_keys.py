@@ -19,7 +19,7 @@ import hashlib
 import re
 import typing as t
 
-from ._errors import InvalidKey, MissingLibrary
+from ._errors import InvalidKey, require_library
 
 try:
     import cryptography
@@ -187,15 +187,7 @@ def _kind(key: t.Any) -> str:
 
 def require_cryptography() -> None:
     """Raise MissingLibrary unless cryptography is there in a version that this collection is tested with."""
-    if CRYPTOGRAPHY_VERSION is None:
-        raise MissingLibrary("cryptography", CRYPTOGRAPHY_MINIMUM)
-    if version_tuple(CRYPTOGRAPHY_VERSION) < version_tuple(CRYPTOGRAPHY_MINIMUM):
-        raise MissingLibrary("cryptography", CRYPTOGRAPHY_MINIMUM, CRYPTOGRAPHY_VERSION)
-
-
-def version_tuple(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version, for comparison."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    require_library("cryptography", CRYPTOGRAPHY_MINIMUM, CRYPTOGRAPHY_VERSION)
 
 
 def _certificate_key(der: bytes) -> bytes:

@@ -18,7 +18,7 @@ from ._fleet import run_fleet
 from ._http import Deadline, Job, Tally, Transport
 from ._keys import PublicKey
 from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, total_timeout
-from ._providers import PROVIDERS, Connection, Provider, make_provider
+from ._providers import PROVIDERS, Connection, make_provider
 from ._reconcile import UNMET, Desired, PublishedKey
 
 Result = dict[str, t.Any]
@@ -32,24 +32,9 @@ class Number:
     params: Params
     phone_number_id: str = ""
     connection: Connection | None = None
-    key: PublicKey | None = None
     error: WabaError | None = None
     seconds: float = 0.0
     desired: Desired | None = None
-
-
-class Clients:
-    """One client for each distinct set of credentials, so that its numbers share connections and the wait when throttled."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._clients: dict[Connection, Provider] = {}
-
-    def get(self, connection: Connection) -> Provider:
-        """Return the client for a connection. Call it before workers start. Raises InvalidOptions."""
-        if connection not in self._clients:
-            self._clients[connection] = make_provider(connection, self._transport)
-        return self._clients[connection]
 
 
 def run_single(params: Params, check_mode: bool) -> Result:
@@ -58,7 +43,7 @@ def run_single(params: Params, check_mode: bool) -> Result:
     connection = connection_of(params)
     transport = Transport()
     try:
-        provider = Clients(transport).get(connection)
+        provider = make_provider(connection, transport)
         job = Job(Deadline(total_timeout(params)))
         target = Target(provider, params["phone_number_id"].strip(), job)
         if key is None:
@@ -101,12 +86,12 @@ def run_many(params: Params, check_mode: bool) -> Result:
     keys: dict[str, PublicKey | None] = {}
     for number in numbers:
         try:
-            number.key = _own_key(number.params, keys) or common_key
-            number.desired = desired_of(number.key, params, number.params) if number.key else None
+            key = _own_key(number.params, keys) or common_key
+            number.desired = desired_of(key, params, number.params) if key else None
         except WabaError as error:
             number.error = number.error or error
             continue
-        if number.key is None:
+        if number.desired is None:
             raise InvalidOptions(
                 f"{number.name} has no key to set.",
                 "Give business_public_key for it or for all; to read use whatsapp_business_encryption_info.",
@@ -169,16 +154,17 @@ def _run_numbers(
 ) -> Result:
     workers = max_workers(params)
     transport = Transport(pool_size=workers)
-    clients = Clients(transport)
-    providers = {id(n): clients.get(n.connection) for n in numbers if n.connection and not n.error}
+    # One client for equal connections, so that their numbers share TCP connections and the wait when throttled.
+    connections = {number.connection for number in numbers if number.connection and not number.error}
+    providers = {connection: make_provider(connection, transport) for connection in connections}
     tallies: list[Tally] = []
 
     def one(number: Number) -> tuple[Number, Applied]:
-        if number.error is not None:
+        if number.error is not None or number.connection is None:
             return number, Applied("failed", error=number.error)
         job = Job(Deadline(number.seconds))
         tallies.append(job.tally)
-        return number, work(number, Target(providers[id(number)], number.phone_number_id, job))
+        return number, work(number, Target(providers[number.connection], number.phone_number_id, job))
 
     def skip(number: Number) -> tuple[Number, Applied]:
         return number, Applied("skipped")

@@ -21,6 +21,7 @@ from jinja2 import Undefined
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, number_list
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
+from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
 from ansible_collections.waba.flows.plugins.module_utils._keys import normalise_fingerprint
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
     CHANGING,
@@ -34,7 +35,6 @@ Row = dict[str, t.Any]
 Rows = list[Row]
 
 _PREFIX = "whatsapp_"
-_KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OPTIONS = ("phone_number_id", *CONNECTION)
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _CHECKS = ArgumentSpecValidator(number_list({})["options"])
@@ -61,7 +61,7 @@ def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
         variables = hostvars[host]
         key_name = _variable(variables, "key_name")
         row["key_name"] = "default" if key_name is None else str(key_name)
-        if not _KEY_NAME.fullmatch(row["key_name"]):
+        if not KEY_NAME.fullmatch(row["key_name"]):
             row["key_name"] = "default"
             raise HostProblem("whatsapp_key_name may hold letters, digits, - and _ only, at most 64.")
         for option in _OPTIONS:
@@ -76,12 +76,9 @@ def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
         if wrong:
             raise HostProblem(f"The host variables whatsapp_… are not as the modules need them: {'; '.join(wrong)}.")
     except HostProblem as problem:
-        return {"name": host, "key_name": row["key_name"], "phone_number_id": _shown_id(row), "problem": str(problem)}
+        return {"name": host, "key_name": row["key_name"], "phone_number_id": str(row.get("phone_number_id") or ""),
+                "problem": str(problem)}
     return row
-
-
-def _shown_id(row: Row) -> str:
-    return str(row.get("phone_number_id") or "")
 
 
 def _variable(variables: t.Mapping[str, t.Any], option: str) -> t.Any:

@@ -27,24 +27,8 @@ import aiohttp
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fleet import Fleet, OldKey, example_fleet, local_vault  # noqa: E402
+from tests.fleet import Fleet, OldKey, example_fleet, local_vault, start_sandbox  # noqa: E402
 from tests.install import install  # noqa: E402
-
-
-def start_sandbox(folder: Path, fleet: Fleet, latency: float) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the sandbox in a process of its own and return it with its URL."""
-    (folder / "fleet.json").write_text(json.dumps(fleet.state.to_json()), encoding="utf-8")
-    ready = folder / "ready"
-    ready.unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.sandbox", "--fleet", str(folder / "fleet.json"), "--ready-file", str(ready),
-         "--latency", str(latency)], cwd=ROOT, stdout=subprocess.DEVNULL,
-    )
-    while not ready.exists():
-        if process.poll() is not None:
-            raise SystemExit("the sandbox did not start")
-        time.sleep(0.05)
-    return process, ready.read_text(encoding="utf-8").strip()
 
 
 async def bare_script(fleet: Fleet, base_url: str, workers: int, pem: str) -> None:
@@ -115,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         install(folder / "collections")
-        process, base_url = start_sandbox(folder, fleet, float(latency))
+        process, base_url = start_sandbox(folder, fleet, "--latency", latency)
         option = ("-e", f"encryption_keys_max_workers={workers}")
         try:
             bare = timed("bare asyncio script", base_url, lambda: asyncio.run(bare_script(fleet, base_url, int(workers), pem)))

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fleet import Fleet, example_fleet, fingerprint_of, local_vault  # noqa: E402
+from tests.fleet import Fleet, example_fleet, fingerprint_of, local_vault, start_sandbox  # noqa: E402
 
 DEMO = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / ".demo"
 REPORT = DEMO / "report.txt"
@@ -45,17 +45,7 @@ class Api:
     """The sandbox, in a process of its own."""
 
     def __init__(self, fleet: Fleet) -> None:
-        ready = DEMO / "sandbox.url"
-        (DEMO / "fleet.json").write_text(json.dumps(fleet.state.to_json()), encoding="utf-8")
-        command = [sys.executable, "-m", "tests.sandbox", "--fleet", str(DEMO / "fleet.json"), "--ready-file", str(ready)]
-        self._process = subprocess.Popen(command, cwd=ROOT)
-        for dummy in range(200):
-            if ready.exists() or self._process.poll() is not None:
-                break
-            time.sleep(0.05)
-        if not ready.exists():
-            raise SystemExit("The sandbox did not start; its message is above.")
-        self.base_url = ready.read_text(encoding="utf-8").strip()
+        self._process, self.base_url = start_sandbox(DEMO, fleet)
 
     def ask(self, path: str, method: str = "GET") -> t.Any:
         """Call the sandbox's control interface."""

@@ -27,8 +27,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
+from ansible_collections.waba.flows.plugins.module_utils import _errors, _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils import _generations as g
-from ansible_collections.waba.flows.plugins.module_utils import _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     InvalidKey,
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 @pytest.fixture(autouse=True)
 def _unchecked_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what costs most of the time of opening a key: whether its numbers fit together."""
-    if _keys.version_tuple(_keys.CRYPTOGRAPHY_VERSION or "") >= (39,):
+    if _errors.version_tuple(_keys.CRYPTOGRAPHY_VERSION or "") >= (39,):
         load = functools.partial(serialization.load_pem_private_key, unsafe_skip_rsa_key_validation=True)
         monkeypatch.setattr(serialization, "load_pem_private_key", load)
 

@@ -1,36 +1,21 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loads tests.sandbox from this checkout, whatever else calls itself `tests`, and gives keys and a client."""
+"""Keys and a client. The conftest of the folder above has made tests.sandbox importable."""
 
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import ssl
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-ROOT = Path(__file__).resolve().parents[3]
-if "tests.sandbox" not in sys.modules:
-    # By its file, since a package named `tests` from elsewhere may come first on the path. The parent is there
-    # only so that `from tests.sandbox import …` finds one.
-    sys.path.append(str(ROOT))
-    importlib.import_module("tests")
-    folder = ROOT / "tests" / "sandbox"
-    spec = importlib.util.spec_from_file_location(
-        "tests.sandbox", folder / "__init__.py", submodule_search_locations=[str(folder)])
-    sys.modules["tests.sandbox"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["tests.sandbox"])
-
-from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_state  # noqa: E402
+from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_state
 
 
 @dataclass
