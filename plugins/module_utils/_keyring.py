@@ -14,19 +14,23 @@ that needs a new key takes that one, and no key is generated twice.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import re
-import secrets
-import stat
-import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
 from . import _generations as g
 from ._errors import InvalidKey, InvalidOptions, KeyringError
+from ._files import (
+    fsync_folder,
+    locked_folder,
+    make_folders,
+    read_file,
+    remove_temporary_files,
+    require_writable,
+    write_durably,
+)
 from ._keys import (
     PrivateKey,
     PublicKey,
@@ -41,9 +45,6 @@ from ._options import Params, parse_duration
 Result = dict[str, t.Any]
 
 STATE_FILE = "keyring.json"
-_LOCK_FILE = ".lock"
-_LOCK_SECONDS = 60.0
-_TEMPORARY = ".tmp-"
 # Files of keys that were generated, and of keys that were imported: only the former can be what a new key is taken from.
 _GENERATED = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})")
 _IMPORTED_SUFFIX = "-imported"
@@ -67,33 +68,14 @@ class Keyring:
         """Hold the keyring alone and load its state. In check mode nothing is created, not even the lock."""
         with self._os_errors():
             if self.check_mode:
-                _require_writable(self.folder)
+                require_writable(self.folder)
             else:
-                _make_folders(self.folder)
-            with self._flock():
+                make_folders(self.folder, STATE_FILE)
+            with locked_folder(self.folder, create=not self.check_mode):
                 if not self.check_mode:
-                    self._remove_temporary_files()
+                    remove_temporary_files(self.folder)
                 self.ring = self._load()
                 yield self
-
-    @contextlib.contextmanager
-    def _flock(self) -> t.Iterator[None]:
-        try:
-            flags = os.O_RDWR | os.O_CLOEXEC | (0 if self.check_mode else os.O_CREAT)
-            descriptor = os.open(os.path.join(self.folder, _LOCK_FILE), flags, 0o600)
-        except FileNotFoundError:  # only in check mode: there is no keyring yet, so nobody to wait for
-            yield
-            return
-        try:
-            end = time.monotonic() + _LOCK_SECONDS
-            while not _try_lock(descriptor):
-                if time.monotonic() > end:
-                    raise KeyringError(f"{self.folder} has been in use by another process for {_LOCK_SECONDS:.0f} s.",
-                                       "Wait for the other run, then run again.")
-                time.sleep(0.1)
-            yield
-        finally:
-            os.close(descriptor)
 
     @contextlib.contextmanager
     def _os_errors(self) -> t.Iterator[None]:
@@ -109,7 +91,7 @@ class Keyring:
     def _load(self) -> g.Ring:
         path = os.path.join(self.folder, STATE_FILE)
         try:
-            text = _read_file(path)
+            text = read_file(path)
         except FileNotFoundError:
             return g.Ring()
         try:
@@ -126,14 +108,14 @@ class Keyring:
             document = g.to_document(ring)
             g.from_document(document)  # what could not be read again is never written
             text = json.dumps(document, indent=2) + "\n"
-            _write_durably(os.path.join(self.folder, STATE_FILE), text.encode(), 0o600)
+            write_durably(os.path.join(self.folder, STATE_FILE), text.encode(), 0o600)
         self.ring = ring
 
     def open_private_key(self, generation: g.Generation) -> PrivateKey:
         """Decrypt a generation's key file and check that it is the key that the state names. Raises KeyringError."""
         path = self.file(generation.id, ".pem")
         try:
-            key = load_private_key(_read_file(path), self.needed_passphrase(), path)
+            key = load_private_key(read_file(path), self.needed_passphrase(), path)
         except FileNotFoundError:
             raise KeyringError(f"The private key {path} is missing.", "Restore it from a backup or another vault host.") from None
         except InvalidKey as error:
@@ -155,8 +137,8 @@ class Keyring:
         identity = left or f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}{suffix}"
         generation = g.Generation(identity, key.public.fingerprint, state, origin, g.time_text(now))
         if not self.check_mode:
-            _write_durably(self.file(identity, ".pem"), key.encrypted_pem(self.needed_passphrase()), 0o600)
-            _write_durably(self.file(identity, ".pub"), key.public.pem.encode(), 0o644)
+            write_durably(self.file(identity, ".pem"), key.encrypted_pem(self.needed_passphrase()), 0o600)
+            write_durably(self.file(identity, ".pub"), key.public.pem.encode(), 0o644)
             self.open_private_key(generation)
         return generation
 
@@ -173,7 +155,7 @@ class Keyring:
             return None
         path = self.file(found[0], ".pem")
         try:
-            key = load_private_key(_read_file(path), self.needed_passphrase(), path)
+            key = load_private_key(read_file(path), self.needed_passphrase(), path)
         except InvalidKey as error:
             raise KeyringError(error.message, "Give the passphrase that it was written with, or move the file away.") from None
         known = self.ring.find(key.public.fingerprint) is not None
@@ -206,7 +188,7 @@ class Keyring:
                 if not self.check_mode:
                     os.unlink(path)
         if found and not self.check_mode:
-            _fsync_folder(self.folder)
+            fsync_folder(self.folder)
         return found
 
     def file(self, identity: str, suffix: str) -> str:
@@ -234,96 +216,6 @@ class Keyring:
                 f"{_MAXIMUM_PASSPHRASE_BYTES} bytes or fewer.", "Use a long random one, for example of: openssl rand -base64 24",
             )
         return self._passphrase
-
-    def _remove_temporary_files(self) -> None:
-        """Remove what a killed call left half-written; only under the lock, so no live call's file is hit."""
-        for name in os.listdir(self.folder):
-            if name.startswith(_TEMPORARY):
-                os.unlink(os.path.join(self.folder, name))
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-
-
-def _make_folders(path: str) -> None:
-    """Make a folder and its parents, each 0700 and durable before the next.
-
-    Until there is a state, the parents are synced even if they exist: a call that was killed may have made them just now.
-    """
-    new = not os.path.exists(os.path.join(path, STATE_FILE))
-    for folder in _with_parents(path):
-        if not os.path.isdir(folder):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder, 0o700)
-            _fsync_folder(os.path.dirname(folder))
-        elif new:
-            with contextlib.suppress(OSError):  # a parent that cannot be synced was not made by us
-                _fsync_folder(os.path.dirname(folder))
-
-
-def _with_parents(path: str) -> list[str]:
-    """Return a folder and its parents, the outermost first, without the root."""
-    folders = []
-    path = os.path.abspath(path)
-    while path != os.path.dirname(path):
-        folders.append(path)
-        path = os.path.dirname(path)
-    return folders[::-1]
-
-
-def _require_writable(path: str) -> None:
-    """Raise the OSError that writing to a folder that may not exist yet would end with, as far as looking can tell."""
-    existing = next((folder for folder in reversed(_with_parents(path)) if os.path.lexists(folder)), "/")
-    if not os.path.isdir(existing):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), existing)
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), existing)
-
-
-def _write_durably(path: str, data: bytes, mode: int) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut."""
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, _TEMPORARY + secrets.token_hex(8))
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view):]
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _fsync_folder(folder)
-
-
-def _fsync_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_file(path: str) -> bytes:
-    """Read a regular file, not through a symbolic link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        return stream.read()
 
 
 def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -> Result:

@@ -27,7 +27,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from ansible_collections.waba.flows.plugins.module_utils import _errors, _keyring, _keys
+from ansible_collections.waba.flows.plugins.module_utils import _errors, _files, _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils import _generations as g
 from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
@@ -1164,7 +1164,7 @@ def test_a_call_waits_for_the_lock(check_mode: bool, box: Box, maker: Maker) -> 
 
 def test_a_lock_that_is_never_given_up_is_an_error(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     box()
-    monkeypatch.setattr(_keyring, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(_files, "LOCK_SECONDS", 0.2)
     with holding_the_lock(box), pytest.raises(KeyringError, match="in use by another process"):
         box()
     assert box()["changed"] is False
@@ -1172,7 +1172,7 @@ def test_a_lock_that_is_never_given_up_is_an_error(box: Box, maker: Maker, monke
 
 def test_a_failed_call_gives_the_lock_back(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     box()
-    monkeypatch.setattr(_keyring, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(_files, "LOCK_SECONDS", 0.2)
     with pytest.raises(KeyringError):
         box(passphrase="another passphrase")
     assert box()["changed"] is False

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""Files that are there whole or not at all, also after a power cut, and a lock on their folder. Functions raise OSError."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+import typing as t
+
+from ._errors import KeyringError
+
+LOCK_FILE = ".lock"
+LOCK_SECONDS = 60.0
+_TEMPORARY = ".tmp-"
+
+
+@contextlib.contextmanager
+def locked_folder(folder: str, create: bool) -> t.Iterator[None]:
+    """Hold a folder alone, waiting up to LOCK_SECONDS. Raises KeyringError where another process keeps it.
+
+    Without C(create) no lock file is made: where there is none, nobody else uses the folder yet.
+    """
+    try:
+        descriptor = os.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+    except FileNotFoundError:
+        if create:
+            raise
+        yield
+        return
+    try:
+        end = time.monotonic() + LOCK_SECONDS
+        while not _try_lock(descriptor):
+            if time.monotonic() > end:
+                raise KeyringError(f"{folder} has been in use by another process for {LOCK_SECONDS:.0f} s.",
+                                   "Wait for the other run, then run again.")
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+
+
+def make_folders(path: str, marker: str) -> None:
+    """Make a folder and its parents, each 0700 and durable before the next.
+
+    Until it holds the file C(marker), the parents are synced even if they exist: a call that was killed may have made them
+    just now.
+    """
+    new = not os.path.exists(os.path.join(path, marker))
+    for folder in _with_parents(path):
+        if not os.path.isdir(folder):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
+            fsync_folder(os.path.dirname(folder))
+        elif new:
+            with contextlib.suppress(OSError):  # a parent that cannot be synced was not made by us
+                fsync_folder(os.path.dirname(folder))
+
+
+def _with_parents(path: str) -> list[str]:
+    """Return a folder and its parents, the outermost first, without the root."""
+    folders = []
+    path = os.path.abspath(path)
+    while path != os.path.dirname(path):
+        folders.append(path)
+        path = os.path.dirname(path)
+    return folders[::-1]
+
+
+def require_writable(path: str) -> None:
+    """Raise the OSError that writing to a folder that may not exist yet would end with, as far as looking can tell."""
+    existing = next((folder for folder in reversed(_with_parents(path)) if os.path.lexists(folder)), "/")
+    if not os.path.isdir(existing):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), existing)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), existing)
+
+
+def write_durably(path: str, data: bytes, mode: int) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut."""
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, _TEMPORARY + secrets.token_hex(8))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view):]
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    fsync_folder(folder)
+
+
+def fsync_folder(path: str) -> None:
+    """Make the names in a folder durable: what was made, renamed or removed in it stays so."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: str) -> bytes:
+    """Read a regular file, not through a symbolic link."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return stream.read()
+
+
+def remove_temporary_files(folder: str) -> None:
+    """Remove what a killed call left half-written; only under the lock, so that no live call's file is hit."""
+    for name in os.listdir(folder):
+        if name.startswith(_TEMPORARY):
+            os.unlink(os.path.join(folder, name))
