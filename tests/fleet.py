@@ -13,6 +13,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -112,14 +113,59 @@ def start_sandbox(folder: Path, fleet: Fleet, *options: str) -> tuple[subprocess
         [sys.executable, "-m", "tests.sandbox", "--fleet", str(folder / "fleet.json"), "--ready-file", str(ready), *options],
         cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL,
     )
+    return process, _wait_for(ready, process, "sandbox")
+
+
+@dataclasses.dataclass
+class Endpoint:
+    """The reference endpoint in a process of its own, which the caller ends, and the folder that it reads its keys from."""
+
+    name: str
+    folder: Path
+    passphrase: str
+    app_secret: str = ""
+    url: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / self.name / "keys"
+
+    def start(self, keys: Path | None = None) -> None:
+        """Start it, or start it again at the same address; with another folder it misses what is deployed."""
+        ready = self.folder / f"{self.name}.url"
+        ready.unlink(missing_ok=True)
+        port = self.url.rsplit(":", 1)[-1].strip("/") if self.url else "0"
+        environment = {**os.environ, "WHATSAPP_ENDPOINT_PASSPHRASE": self.passphrase, "WHATSAPP_APP_SECRET": self.app_secret}
+        program = Path(__file__).resolve().parents[1] / "docs" / "examples" / "flow_endpoint.py"
+        self.process = subprocess.Popen(
+            [sys.executable, str(program), "--keys", str(keys or self.keys), "--port", port, "--ready-file", str(ready)],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        self.url = _wait_for(ready, self.process, "endpoint")
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def inventory(self) -> Inventory:
+        """Return the variables of its host, which is this machine."""
+        return {**local_vault(), "whatsapp_endpoint_url": self.url, "whatsapp_endpoint_keys_path": str(self.keys)}
+
+
+def _wait_for(ready: Path, process: subprocess.Popen[bytes], what: str) -> str:
+    """Return the URL that a server wrote once it answers."""
     for dummy in range(200):
-        if ready.exists():
-            return process, ready.read_text(encoding="utf-8").strip()
+        if ready.exists() and ready.read_text(encoding="utf-8").strip():
+            return ready.read_text(encoding="utf-8").strip()
         if process.poll() is not None:
             break
         time.sleep(0.05)
     process.kill()
-    raise SystemExit("The sandbox did not start; its message is above.")
+    raise SystemExit(f"The {what} did not start; its message is above.")
 
 
 def local_vault() -> Inventory:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the role encryption_keys: they hand the role's data to plugin_utils/_rotation.py, which does the thinking."""
+"""The filter of the role encryption_keys: it hands the role's data to the functions of plugin_utils, which do the thinking."""
 
 from __future__ import annotations
 
@@ -9,56 +9,68 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.waba.flows.plugins.plugin_utils import _rotation as rotation
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _endings as endings,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _inventory_rows as inventory,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _keyring_rows as keyrings,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _plan as plan,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _proofs as proofs,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _report as report,
+)
 
-Rows = rotation.Rows
+Rows = inventory.Rows
 
 
-def encryption_keys_fleet(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
+def _fleet(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
     """Return the numbers that host variables describe, without their credentials."""
-    return rotation.public_rows(rotation.collect_numbers(hosts, hostvars))
+    return inventory.public_rows(inventory.collect_numbers(hosts, hostvars))
 
 
-def encryption_keys_numbers(
+def _numbers(
     hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, str], plan: Rows | None = None
 ) -> Rows:
     """Return the numbers as the modules take them, with their credentials; with a plan, those to publish with their key."""
-    return rotation.for_module(rotation.collect_numbers(hosts, hostvars), credentials, plan)
+    return inventory.for_module(inventory.collect_numbers(hosts, hostvars), credentials, plan)
 
 
-def encryption_keys_plan(
-    fleet: Rows, read: Rows, staged: Rows, replace_foreign: bool = False, replaceable: t.Sequence[str] = ()
-) -> Rows:
-    """Return what each number needs."""
+_FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
+    inventory.collect_endpoints,
+    keyrings.keyring_rows, keyrings.replica_view, keyrings.keyring_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
+    keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
+    plan.make_plan, plan.held, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.going, plan.stopped, plan.final_rows,
+    proofs.wanted_proofs, proofs.published_proofs, proofs.pings, proofs.proof_rows, proofs.blocked,
+    endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,
+    endings.undo_rings, endings.given_up_rows, endings.undone_rows, endings.revocation, endings.revocation_notes,
+    endings.finished_rows, endings.changed_keyrings, endings.late_failures,
+    report.make_report,
+)
+STEPS: dict[str, t.Callable[..., t.Any]] = {
+    "fleet": _fleet, "numbers": _numbers, **{function.__name__: function for function in _FUNCTIONS},
+}
+
+
+def encryption_keys(value: t.Any, step: str, **arguments: t.Any) -> t.Any:
+    """Return what a step of the role makes of a value."""
+    if step not in STEPS:
+        raise AnsibleFilterError(f"encryption_keys has no step '{step}'; there are {', '.join(sorted(STEPS))}.")
     try:
-        keyrings = rotation.keyring_rows(staged)
-        return rotation.make_plan(fleet, read, keyrings, replace_foreign=replace_foreign, replaceable=replaceable)
+        return STEPS[step](value, **arguments)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from None
 
 
-def encryption_keys_outcome(plan: Rows, published: rotation.Row, staged: Rows, left_out: int) -> rotation.Row:
-    """Return the final row of each number, and the pending keys that may be promoted."""
-    rows = rotation.merge_published(plan, published)
-    return {"rows": rows, "promotable": rotation.promotable(rotation.keyring_rows(staged), rows, left_out)}
-
-
-def encryption_keys_report(
-    outcome: rotation.Row, staged: Rows, promoted: Rows, left_out: int, forced: bool
-) -> rotation.Row:
-    """Return the summary of a run for a person."""
-    done = rotation.promoted_rows(outcome["promotable"], promoted)
-    return rotation.make_report(outcome["rows"], rotation.keyring_rows(staged), done, left_out, forced)
-
-
 class FilterModule:
-    """The filters, by name."""
+    """The filter, by name."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {
-            "encryption_keys_fleet": encryption_keys_fleet,
-            "encryption_keys_numbers": encryption_keys_numbers,
-            "encryption_keys_plan": encryption_keys_plan,
-            "encryption_keys_outcome": encryption_keys_outcome,
-            "encryption_keys_report": encryption_keys_report,
-        }
+        return {"encryption_keys": encryption_keys}

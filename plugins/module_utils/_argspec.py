@@ -79,12 +79,16 @@ KEYRING_SPEC: Spec = {
     "path": {"type": "path", "default": "/etc/whatsapp-flows/keys"},
     "name": {"type": "str", "default": "default"},
     "passphrase": {"type": "str", "no_log": True, "fallback": (env_fallback, ["WHATSAPP_KEYRING_PASSPHRASE"])},
+    "new_passphrase": {"type": "str", "no_log": True},
+    "export_passphrase": {"type": "str", "no_log": True},
     "state": {
         "type": "str",
-        "choices": ["present", "staged", "promoted", "rolled_back", "revoked", "pruned"],
+        "choices": ["present", "staged", "promoted", "rolled_back", "revoked", "pruned", "mirrored", "read"],
         "default": "present",
     },
     "fingerprint": {"type": "str"},
+    "required_fingerprints": {"type": "list", "elements": "str"},
+    "replace_fingerprint": {"type": "str"},
     "max_age": {"type": "str"},
     "force": {"type": "bool", "default": False},
     "retention": {"type": "str", "default": "30d"},
@@ -92,4 +96,50 @@ KEYRING_SPEC: Spec = {
     "import_private_key_path": {"type": "path", "no_log": False},
     "import_private_key_content": {"type": "str", "no_log": True},
     "import_passphrase": {"type": "str", "no_log": True},
+    "source": {
+        "type": "dict",
+        "options": {
+            "generations": {"type": "list", "elements": "dict", "required": True},
+            "accepted": {"type": "dict", "default": {}},
+            "private_keys": {"type": "dict", "no_log": True, "default": {}},
+        },
+    },
+    "lease_owner": {"type": "str"},
+    "lease_seconds": {"type": "int", "default": 900},
+    "release_lease": {"type": "bool", "default": False},
+}
+
+PING_SPEC: Spec = {
+    "url": {"type": "str", "required": True},
+    "business_public_key": PUBLISH["business_public_key"],
+    "business_public_key_path": PUBLISH["business_public_key_path"],
+    "app_secret": CONNECTION["app_secret"],
+    "probe_unknown_key": {"type": "bool", "default": True},
+    "timeout": {"type": "float", "default": 10.0},
+    "retries": {"type": "int", "default": 2},
+    "total_timeout": {"type": "float", "default": 60.0},
+    "validate_certs": CONNECTION["validate_certs"],
+    "ca_path": CONNECTION["ca_path"],
+    "allow_http": CONNECTION["allow_http"],
+}
+
+ENDPOINT_KEYS_SPEC: Spec = {
+    "path": {"type": "path", "required": True},
+    "passphrase": {"type": "str", "no_log": True, "fallback": (env_fallback, ["WHATSAPP_ENDPOINT_PASSPHRASE"])},
+    "keys": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "no_log": False,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "generations": {"type": "list", "elements": "dict", "required": True},
+            "private_keys": {"type": "dict", "default": {}, "no_log": True},
+        },
+    },
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "raw", "default": "0600"},
+    "directory_mode": {"type": "raw", "default": "0700"},
+    "reload": {"type": "str", "choices": ["none", "owed", "done"], "default": "none"},
 }

@@ -31,7 +31,8 @@ def locked_folder(folder: str, create: bool) -> t.Iterator[None]:
     Without C(create) no lock file is made: where there is none, nobody else uses the folder yet.
     """
     try:
-        descriptor = os.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+        descriptor = os.open(os.path.join(folder, LOCK_FILE), flags, 0o600)
     except FileNotFoundError:
         if create:
             raise
@@ -59,17 +60,21 @@ def _try_lock(descriptor: int) -> bool:
         raise
 
 
-def make_folders(path: str, marker: str) -> None:
-    """Make a folder and its parents, each 0700 and durable before the next.
+def make_folders(path: str, marker: str, parents_mode: int = 0o700) -> None:
+    """Make a folder (0700) and its parents (C(parents_mode)), each durable before the next.
 
     Until it holds the file C(marker), the parents are synced even if they exist: a call that was killed may have made them
     just now.
     """
     new = not os.path.exists(os.path.join(path, marker))
-    for folder in _with_parents(path):
+    folders = _with_parents(path)
+    for folder in folders:
         if not os.path.isdir(folder):
+            mode = 0o700 if folder == folders[-1] else parents_mode
             with contextlib.suppress(FileExistsError):
-                os.mkdir(folder, 0o700)
+                os.mkdir(folder, mode)
+                if mode != 0o700:
+                    os.chmod(folder, mode)  # whatever the umask
             fsync_folder(os.path.dirname(folder))
         elif new:
             with contextlib.suppress(OSError):  # a parent that cannot be synced was not made by us
@@ -95,8 +100,11 @@ def require_writable(path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), existing)
 
 
-def write_durably(path: str, data: bytes, mode: int) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut."""
+def write_durably(path: str, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    C(owner) are the numbers of user and group that it is to belong to before it gets its name; -1 stands for the caller's own.
+    """
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, _TEMPORARY + secrets.token_hex(8))
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -105,6 +113,8 @@ def write_durably(path: str, data: bytes, mode: int) -> None:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view):]
+            if owner is not None and owner != (-1, -1):
+                os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         finally:
@@ -117,6 +127,17 @@ def write_durably(path: str, data: bytes, mode: int) -> None:
     fsync_folder(folder)
 
 
+def make_marker(path: str) -> None:
+    """Make an empty file that says by being there; it is durable even if it was there already."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    fsync_folder(os.path.dirname(path))
+
+
 def fsync_folder(path: str) -> None:
     """Make the names in a folder durable: what was made, renamed or removed in it stays so."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -127,12 +148,15 @@ def fsync_folder(path: str) -> None:
 
 
 def read_file(path: str) -> bytes:
-    """Read a regular file, not through a symbolic link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+    """Read a regular file, not through a symbolic link, and without waiting for whoever would fill a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        return stream.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)
 
 
 def remove_temporary_files(folder: str) -> None:

@@ -18,7 +18,10 @@ from ._errors import KeyringError
 SCHEMA = 1
 STATES = ("pending", "current", "retired", "revoked")
 MINIMUM_RETENTION = timedelta(days=7)  # clients cache the public key for a week by default
+ORIGINS = ("generated", "imported")
 KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -82,6 +85,14 @@ def parse_time(text: str) -> datetime:
     return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _retire(generation: Generation | None, now: str) -> list[Generation]:
     if generation is None:
         return []
@@ -95,6 +106,11 @@ def _make_current(ring: Ring, generation: Generation, now: str) -> Ring:
     )
     former = ring.current
     return ring.put(new, *_retire(former if former and former.id != new.id else None, now))
+
+
+def renamed(generation: Generation, identity: str) -> Generation:
+    """Return a generation as if its files had another name."""
+    return dataclasses.replace(generation, id=identity)
 
 
 def promote(ring: Ring, fingerprint: str, now: str) -> Ring:
@@ -111,9 +127,15 @@ def promote(ring: Ring, fingerprint: str, now: str) -> Ring:
 
 
 def roll_back(ring: Ring, fingerprint: str, now: str) -> Ring:
-    """Make a retired generation current; the former current and any pending one are retired. Already so: unchanged."""
+    """Make a retired generation current; the former current and any pending one are retired. Already so: unchanged.
+
+    Giving up a pending generation for the current one restarts the due clock as well: otherwise a current generation that
+    was due would get another pending one at the next run.
+    """
     if ring.current and ring.current.fingerprint == fingerprint:
-        return ring.put(*_retire(ring.pending, now))
+        if ring.pending is None:
+            return ring
+        return ring.put(dataclasses.replace(ring.current, promoted_at=now), *_retire(ring.pending, now))
     target = ring.find(fingerprint)
     if target is None or target.state != "retired":
         state = target.state if target else "not known to this keyring"
@@ -132,6 +154,37 @@ def adopt(ring: Ring, generation: Generation, replace: bool, now: str) -> Ring:
     if ring.current is None or replace:
         return _make_current(ring.add(generation), generation, now)
     return ring.add(*_retire(generation, now))
+
+
+def give_up(ring: Ring, fingerprint: str, now: str) -> Ring:
+    """Retire the pending generation if it is the one that must not be used any more. Otherwise unchanged."""
+    if ring.pending is None or ring.pending.fingerprint != fingerprint:
+        return ring
+    return ring.put(*_retire(ring.pending, now))
+
+
+def needs_new(ring: Ring, given_up: str, due_or_forced: bool) -> bool:
+    """Tell whether a new generation is to be made: none is pending, and none is current, or it is due or given up."""
+    if ring.pending is not None:
+        return False
+    return ring.current is None or due_or_forced or ring.current.fingerprint == given_up
+
+
+def unknown(ring: Ring, fingerprints: t.Iterable[str]) -> list[str]:
+    """Return those fingerprints, sorted, that no generation has."""
+    return sorted({fingerprint for fingerprint in fingerprints if ring.find(fingerprint) is None})
+
+
+def in_work(ring: Ring) -> list[str]:
+    """Return the fingerprints that numbers hold or are about to hold: of the current and of the pending generation."""
+    return [one.fingerprint for one in (ring.current, ring.pending) if one is not None]
+
+
+def burying(ring: Ring, gone: t.Iterable[Generation], now: str) -> Ring:
+    """Return a ring together with generations that it does not have, as revoked ones: until their files are deleted."""
+    return dataclasses.replace(ring, generations=(*ring.generations, *(
+        dataclasses.replace(one, state="revoked", revoked_at=one.revoked_at or now) for one in gone
+    )))
 
 
 def revoke(ring: Ring, fingerprint: str, in_use: t.Collection[str], now: str) -> Ring:
@@ -222,11 +275,15 @@ def _generation(row: t.Any) -> Generation:
     required = ("id", "fingerprint", "state", "origin", "created_at")
     if any(not isinstance(row[name], str) for name in required):
         raise ValueError("a generation has members of the wrong type")
-    if any(not isinstance(value, (str, type(None))) for value in row.values()) or row["state"] not in STATES:
+    if any(not isinstance(value, (str, type(None))) for value in row.values()):
         raise ValueError("a generation has members of the wrong type")
-    if not row["id"] or "/" in row["id"] or row["id"].startswith("."):
+    if row["state"] not in STATES or row["origin"] not in ORIGINS:
+        raise ValueError("a generation's state or origin is not known")
+    if not _FILE_NAME.fullmatch(row["id"]):
         raise ValueError("a generation's id is not a file name")
+    if not FINGERPRINT.fullmatch(row["fingerprint"]):
+        raise ValueError("a generation's fingerprint is not one")
     for name, value in row.items():
-        if name.endswith("_at") and value is not None:
-            parse_time(value)
+        if name.endswith("_at") and value is not None and not _is_time(value):
+            raise ValueError("a generation's time is not one")
     return Generation(**row)

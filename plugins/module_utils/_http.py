@@ -21,7 +21,7 @@ import threading
 import time
 import typing as t
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ._errors import (
     ApiError,
@@ -58,23 +58,36 @@ _MAX_BACKOFF = 30.0
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One HTTP request. C(form) is sent urlencoded. C(headers) and C(query) may hold secrets."""
+    """One HTTP request. C(form) is sent urlencoded, C(body) as it is. C(headers), C(query) and the URL's query may hold secrets.
+
+    C(repeatable): sending it twice does no more than sending it once, as with every GET.
+    """
 
     method: str
     url: str
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     query: dict[str, str] = dataclasses.field(default_factory=dict)
     form: dict[str, str] | None = None
+    body: bytes | None = None
+    repeatable: bool = False
+
+    def may_be_repeated(self) -> bool:
+        """Return whether this may be sent again although the one before may have been carried out: a GET, or declared so."""
+        return self.method == "GET" or self.repeatable
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """A whole answer: status, headers with lower-case names, and the body decoded as JSON (None if it is not JSON)."""
+    """A whole answer: status, headers with lower-case names, and the body decoded as JSON (None if it is not JSON).
+
+    C(seconds) is the time from the start of the request, connecting included, to the end of the body.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     document: t.Any
+    seconds: float = 0.0
 
 
 @dataclasses.dataclass
@@ -114,19 +127,32 @@ class Job:
 class HttpOptions:
     """Seconds for one attempt (C(timeout)), how often to try again, and how certificates are checked.
 
-    C(verify) is True for the system's CAs, False for no check, or the path of a CA bundle.
+    C(verify) is True for the system's CAs, False for no check, or the path of a CA bundle. C(url_option) is the option that
+    the URL comes from, for messages.
     """
 
     timeout: float
     retries: int
     verify: bool | str
+    url_option: str = "base_url"
 
 
 def check_base_url(url: str, allow_http: bool) -> str:
     """Return a base URL without trailing slash. Raises InvalidOptions.
 
-    Plain http is refused, except to loopback, because the credential would travel readable; a name or password within
-    the URL is refused because it would show in logs.
+    Plain http is refused, except to loopback, because the credential would travel readable.
+    """
+    parts = check_url(url, "base_url", "https://graph.facebook.com")
+    if parts.query or parts.fragment:
+        raise InvalidOptions("base_url has a query or fragment.", "Give scheme, host and path alone.")
+    check_scheme(parts, allow_http, "base_url", "the credential would travel readable")
+    return url.rstrip("/")
+
+
+def check_url(url: str, option: str, example: str) -> SplitResult:
+    """Return the parts of an http(s) URL. Raises InvalidOptions, which names C(option) and shows scheme and host at most.
+
+    A name or password within the URL is refused because it would show in logs.
     """
     try:
         parts = urlsplit(url)
@@ -134,17 +160,19 @@ def check_base_url(url: str, allow_http: bool) -> str:
     except ValueError:  # brackets or a port that are none
         usable = False
     if not usable:
-        raise InvalidOptions(f"base_url '{_host_only(url)}' is not an http(s) URL.", "Example: https://graph.facebook.com")
+        raise InvalidOptions(f"{option} '{host_only(url)}' is not an http(s) URL.", f"Example: {example}")
     if parts.username or parts.password:
-        raise InvalidOptions("base_url holds a user name or password.", "Give credentials by their own options.")
-    if parts.query or parts.fragment:
-        raise InvalidOptions("base_url has a query or fragment.", "Give scheme, host and path alone.")
+        raise InvalidOptions(f"{option} holds a user name or password.", "Give credentials by their own options.")
+    return parts
+
+
+def check_scheme(parts: SplitResult, allow_http: bool, option: str, why: str) -> None:
+    """Raise InvalidOptions, with the reason C(why), for plain http to hosts other than loopback unless it is allowed."""
     if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
         raise InvalidOptions(
-            f"base_url is plain http to {parts.hostname}: the credential would travel readable.",
+            f"{option} is plain http to {parts.hostname}: {why}.",
             "Use https, or set allow_http if the way there is secured otherwise.",
         )
-    return url.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:
@@ -156,7 +184,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _host_only(url: str) -> str:
+def host_only(url: str) -> str:
     """Return what of a URL may be shown: scheme and host."""
     try:
         parts = urlsplit(url)
@@ -251,8 +279,9 @@ class HttpClient:
     def call(self, request: Request, classify: t.Callable[[Answer], WabaError | None], job: Job) -> Answer:
         """Send a request, again where that is safe, and return an answer that C(classify) finds no error in.
 
-        Only a GET is repeated here, after any retryable error. Whoever sends a POST has to read before it sends it again:
-        the first may have been applied, or somebody else may have set another key meanwhile. Raises the last error.
+        Only a GET, or a request declared repeatable, is repeated here, after any retryable error. Whoever sends another has to
+        read before it sends it again: the first may have been applied, or somebody else may have set another key meanwhile.
+        Raises the last error.
         """
         attempt = 0
         while True:
@@ -264,7 +293,7 @@ class HttpClient:
             except TransportError as failure:
                 error = failure
             self._note_throttling(error)
-            if request.method != "GET" or attempt >= self._options.retries or not error.retryable:
+            if not request.may_be_repeated() or attempt >= self._options.retries or not error.retryable:
                 raise error
             self.wait_before_retry(error, attempt, job)
             attempt += 1
@@ -311,9 +340,11 @@ class HttpClient:
             )
         timeout = min(self._options.timeout, remaining)
         job.tally.requests += 1
+        started = self._clock()
         try:
             response = self._transport.session(self._options.verify).request(
-                request.method, request.url, params=request.query, data=request.form, headers=request.headers,
+                request.method, request.url, params=request.query, headers=request.headers,
+                data=request.form if request.body is None else request.body,
                 timeout=(timeout, timeout), allow_redirects=False, stream=True,
                 proxies=self._transport.proxies(request.url),
             )
@@ -321,27 +352,33 @@ class HttpClient:
                 # A redirect could lead the credential to another host, so none is followed.
                 response.raw.close()
                 raise InvalidAnswer(
-                    f"{_host_only(request.url)} answered with a redirect (HTTP {response.status_code}); it was not followed.",
-                    "Check base_url.", http_status=response.status_code,
+                    f"{host_only(request.url)} answered with a redirect (HTTP {response.status_code}); it was not followed.",
+                    f"Check {self._options.url_option}.", http_status=response.status_code,
                 )
             try:
-                body = _read_body(response, job.deadline, timeout)
+                body = _read_body(response, job.deadline, timeout, self._options.url_option)
             finally:
                 response.raw.release_conn()
         except requests.RequestException as error:
             raise self._transport_error(error, request.url, timeout) from None
         except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
             raise ConnectionFailed(
-                f"The connection to {_host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again."
+                f"The connection to {host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again."
             ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = Answer(response.status_code, headers, body, _decode(body))
+        answer = Answer(response.status_code, headers, body, _decode(body), self._clock() - started)
         job.tally.usage.update(_usage(headers))
         return answer
 
     def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
-        """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query."""
-        host, cause = _host_only(url), self.redact(_root_cause(error))[:200]
+        """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query.
+
+        Raises InvalidOptions where requests finds that the URL is none.
+        """
+        host, cause = host_only(url), self.redact(_root_cause(error))[:200]
+        invalid = isinstance(error, requests.exceptions.InvalidURL) and not isinstance(error, requests.exceptions.InvalidProxyURL)
+        if invalid:  # the only innermost text that quotes the URL
+            raise InvalidOptions(f"{self._options.url_option} '{host}' is not a URL that can be requested.") from None
         if isinstance(error, requests.exceptions.SSLError) and _is_about_a_certificate(error):
             return TlsError(
                 f"The TLS connection to {host} was not accepted: {cause}.",
@@ -355,7 +392,8 @@ class HttpClient:
             )
         what = "cannot be reached" if unsent else "closed the connection before a whole answer had arrived"
         return ConnectionFailed(
-            f"{host} {what}: {cause}.", "Check base_url, the network and proxy settings.", outcome_unknown=not unsent
+            f"{host} {what}: {cause}.", f"Check {self._options.url_option}, the network and proxy settings.",
+            outcome_unknown=not unsent,
         )
 
 
@@ -383,7 +421,7 @@ def _was_not_connected(error: BaseException) -> bool:
     return isinstance(reason, NewConnectionError)
 
 
-def _read_body(response: requests.Response, deadline: Deadline, timeout: float) -> bytes:
+def _read_body(response: requests.Response, deadline: Deadline, timeout: float, url_option: str) -> bytes:
     """Read the whole body, checking the deadline at each piece that arrives, so that a slow drip cannot outlast it."""
     raw = response.raw
     read_some: t.Callable[[int], bytes] = getattr(raw, "read1", raw.read)
@@ -400,7 +438,7 @@ def _read_body(response: requests.Response, deadline: Deadline, timeout: float) 
                 break
             body += piece
             if len(body) > MAX_BODY_BYTES:
-                raise InvalidAnswer(f"The answer is larger than {MAX_BODY_BYTES} bytes.", "Check base_url.")
+                raise InvalidAnswer(f"The answer is larger than {MAX_BODY_BYTES} bytes.", f"Check {url_option}.")
             if deadline.remaining() <= 0:
                 raise _still_arriving(deadline)
     except (InvalidAnswer, DeadlineExceeded):

@@ -19,7 +19,7 @@ Result = dict[str, t.Any]
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that hides a private key that was given where a public one belongs.
+    """An AnsibleModule that hides private keys, also one that was given where a public one belongs.
 
     AnsibleModule writes its options to syslog, and into what it returns, before anybody has looked at them.
     """
@@ -34,11 +34,10 @@ class Module(AnsibleModule):  # type: ignore[misc]
         super().fail_json(msg, **kwargs)
 
     def _hide_private_keys(self) -> None:
-        """Have each such key masked, as it is and as it looks within the text of a list or mapping."""
-        for name in ("business_public_key", "phone_numbers"):
-            for text in _texts(self.params.get(name)):
-                if "PRIVATE KEY" in text:
-                    self.no_log_values.update((text, repr(text)[1:-1]))
+        """Have each private key among the options masked, as it is and as it looks within the text of a list or mapping."""
+        for text in _texts(self.params):
+            if "PRIVATE KEY" in text:
+                self.no_log_values.update((text, repr(text)[1:-1]))
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:

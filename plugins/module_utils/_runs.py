@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import time
 import typing as t
 
 from ._apply import Applied, Rules, Target, apply_key, read_key
@@ -33,7 +34,8 @@ class Number:
     phone_number_id: str = ""
     connection: Connection | None = None
     error: WabaError | None = None
-    seconds: float = 0.0
+    timeout: float = 0.0
+    took: float = 0.0
     desired: Desired | None = None
 
 
@@ -76,7 +78,9 @@ def run_info(params: Params) -> Result:
         rows = [{"phone_number_id": params["phone_number_id"]}]
     numbers = _prepare(rows, params)
 
-    return _run_numbers(numbers, params, lambda number, target: read_key(target), None)
+    result = _run_numbers(numbers, params, lambda number, target: read_key(target), None)
+    del result["published_keys"]  # nothing is
+    return result
 
 
 def run_many(params: Params, check_mode: bool) -> Result:
@@ -125,7 +129,7 @@ def _prepare(rows: t.Sequence[Params], common: Params) -> list[Number]:
                 raise InvalidOptions("It has no phone_number_id.", "Set it (host variable whatsapp_phone_number_id).")
             options = inherit(common, row)
             number.connection = connection_of(options)
-            number.seconds = total_timeout(options)
+            number.timeout = total_timeout(options)
             PROVIDERS[number.connection.provider].secrets_of(number.connection)
         except WabaError as error:
             number.error = error
@@ -162,9 +166,12 @@ def _run_numbers(
     def one(number: Number) -> tuple[Number, Applied]:
         if number.error is not None or number.connection is None:
             return number, Applied("failed", error=number.error)
-        job = Job(Deadline(number.seconds))
+        job = Job(Deadline(number.timeout))
         tallies.append(job.tally)
-        return number, work(number, Target(providers[number.connection], number.phone_number_id, job))
+        started = time.monotonic()
+        done = work(number, Target(providers[number.connection], number.phone_number_id, job))
+        number.took = time.monotonic() - started
+        return number, done
 
     def skip(number: Number) -> tuple[Number, Applied]:
         return number, Applied("skipped")
@@ -182,12 +189,13 @@ def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> 
     total = Tally(sum(tally.requests for tally in tallies), sum(tally.retries for tally in tallies))
     for tally in tallies:
         total.usage.update(tally.usage)
-    rows = [_row(number, done) for number, done in pairs]
+    rows = [{**_row(number, done), "seconds": round(number.took, 3)} for number, done in pairs]
     result: Result = {
         "changed": any(row["changed"] for row in rows),
         "numbers": rows,
         "summary": dict(collections.Counter(row["outcome"] for row in rows)),
         "api": total.as_dict(),
+        "published_keys": {done.after.fingerprint: done.after.pem for dummy, done in pairs if done.changed and done.after},
         "diff": [diff for number, done in pairs for diff in [_diff(number.name, done)] if diff],
     }
     unmet = [row for row in rows if row["outcome"] in UNMET]

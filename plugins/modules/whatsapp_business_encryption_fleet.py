@@ -95,6 +95,9 @@ numbers:
     attempts:
       description: How often the key was sent.
       type: int
+    seconds:
+      description: How long the work on it took.
+      type: float
     error:
       description: What went wrong, as in RV(waba.flows.whatsapp_business_encryption#module:error). Only with a failure.
       type: dict
@@ -103,6 +106,12 @@ summary:
   returned: always, except where the options are wrong
   type: dict
   sample: {"replaced": 22, "set": 1, "unchanged": 1}
+published_keys:
+  description:
+    - The keys that numbers were given, as the API shows them now, by fingerprint. An encrypted ping under them proves that the
+      endpoint decrypts what clients will send.
+  returned: always, except where the options are wrong
+  type: dict
 api:
   description: What it cost, as in RV(waba.flows.whatsapp_business_encryption#module:api).
   returned: always, except where the options are wrong

@@ -93,6 +93,9 @@ numbers:
     attempts:
       description: Always V(0), as no key was sent.
       type: int
+    seconds:
+      description: How long the work on it took.
+      type: float
     error:
       description: What went wrong, as in RV(waba.flows.whatsapp_business_encryption#module:error). Only with a failure.
       type: dict

@@ -15,7 +15,7 @@ author:
 description:
   - Generates RSA-2048 key pairs on the host that it runs on, keeps their generations, and moves them from pending over
     current to retired. Private keys are stored as PKCS#8, encrypted with the passphrase (PBES2, AES-256), mode 0600 in a
-    folder of mode 0700, and are never returned.
+    folder of mode 0700. They are returned only where O(export_passphrase) asks for it, encrypted under that.
   - A key is durable (written, synced to disk, and read back) before the module returns its public half. Interrupted at any
     point, the next run goes on with the same key.
   - The state of a key is the file C(keyring.json) in O(path)/O(name); the key files lie beside it.
@@ -26,12 +26,15 @@ attributes:
     support: full
     details:
       - Where a key would be generated, the public half of a throw-away key is returned, with RV(predicted=true).
+      - With O(state=mirrored), keys that the source does not have either, because it is in check mode itself, count as
+        copied.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
-      - O(state=staged) with O(force=true) creates a new pending key each time, once the one before was promoted.
+      - O(state=staged) with O(force=true) creates a new pending key each time, once the one before was promoted. Use
+        O(replace_fingerprint) to be rid of a certain key once.
 options:
   path:
     description:
@@ -45,8 +48,23 @@ options:
     default: default
   passphrase:
     description:
-      - Passphrase of the private keys, of 12 characters or more. Needed for every state but V(revoked) and V(pruned).
+      - Passphrase of the private keys, of 12 characters or more. Needed for every state but V(revoked), V(pruned) and V(read).
       - If it is not set, the environment variable E(WHATSAPP_KEYRING_PASSPHRASE) of this host is used.
+    type: str
+  new_passphrase:
+    description:
+      - Encrypt every private key anew under this passphrase, of 12 characters or more, before anything else is done, and use it
+        for what follows. For the states V(present), V(staged), V(promoted) and V(rolled_back).
+      - Each key is opened with it first, and with O(passphrase) where that fails. So the same call again finishes one that was
+        interrupted, and changes nothing once all is done.
+      - Afterwards it is what O(passphrase) must be.
+    type: str
+  export_passphrase:
+    description:
+      - With O(state=read), return every private key that was not revoked in RV(exported), as PKCS#8 under this passphrase of 12
+        characters or more. It is meant for deployment to endpoint hosts and for copies of the keyring.
+      - It is an error if one of them cannot be opened.
+      - Use C(no_log) with such a task, and with those that its result is handed to.
     type: str
   state:
     description:
@@ -54,17 +72,37 @@ options:
       - V(staged) returns the pending key if there is one. Otherwise one is generated if there is no current key, if the
         current one is older than O(max_age), or with O(force=true).
       - V(promoted) makes the pending key O(fingerprint) the current one and retires the current one.
-      - V(rolled_back) makes the retired key O(fingerprint) the current one; the current and the pending one are retired. The
-        clock of O(max_age) starts anew.
+      - V(rolled_back) makes the retired key O(fingerprint) the current one; the current and the pending one are retired. If it
+        is the current one, a pending one is retired. In either case the clock of O(max_age) starts anew.
       - V(revoked) destroys the private key of O(fingerprint) and keeps it from being used again. It is refused while that key
         is current or in O(in_use_fingerprints).
       - V(pruned) deletes retired keys that no number was seen holding for O(retention). Use it only after every number was read.
+      - V(mirrored) makes this keyring an exact copy of O(source). Keys are written, read back and opened before the copy names
+        them; then those are destroyed that the source no longer has, or has as revoked. It is refused where the source does not
+        know the current or the pending key of this copy, because then the source was lost or is older.
+      - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
+        Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
+      - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
     type: str
-    choices: [present, staged, promoted, rolled_back, revoked, pruned]
+    choices: [present, staged, promoted, rolled_back, revoked, pruned, mirrored, read]
     default: present
   fingerprint:
     description:
       - The key that is meant, for the states V(promoted), V(rolled_back) and V(revoked).
+    type: str
+  required_fingerprints:
+    description:
+      - Keys that this keyring must know, because a copy of it or an endpoint has them as current or pending; with
+        O(state=present) or O(state=staged).
+      - If it does not, it was lost or is older than its copy, and nothing is created. A key that the same call imports counts as
+        known.
+    type: list
+    elements: str
+  replace_fingerprint:
+    description:
+      - With O(state=staged), a key that must not be used any more, for example because it leaked. If it is pending, it is
+        retired. If it is the current one and none is pending, a new key is generated, as if the current one were due.
+      - Once another key is current, it does nothing. A key that the keyring does not know is an error.
     type: str
   max_age:
     description:
@@ -75,6 +113,8 @@ options:
     description:
       - With O(state=staged), create a pending key although the current one is not due.
       - With O(state=present) and an import, retire the current key in favour of the imported one.
+      - With O(state=mirrored), copy the source although it does not know the current or the pending key of this copy, which are
+        then destroyed here.
     type: bool
     default: false
   retention:
@@ -85,7 +125,8 @@ options:
   in_use_fingerprints:
     description:
       - Fingerprints that numbers hold, or may hold. Required by the states V(revoked) and V(pruned), where an empty list says
-        that no number holds a key of this keyring. With other states it is recorded when the keys were last seen.
+        that no number holds a key of this keyring. With other states it is recorded when the keys were last seen, except with
+        V(mirrored) and V(read), which ignore it.
     type: list
     elements: str
   import_private_key_path:
@@ -103,6 +144,43 @@ options:
     description:
       - Passphrase of the key to import.
     type: str
+  source:
+    description:
+      - The keyring to copy, with O(state=mirrored), as O(state=read) returned it on the host that has it. Use C(no_log).
+    type: dict
+    suboptions:
+      generations:
+        description:
+          - Its RV(generations).
+        type: list
+        elements: dict
+        required: true
+      accepted:
+        description:
+          - Its RV(accepted).
+        type: dict
+        default: {}
+      private_keys:
+        description:
+          - Its RV(exported), with O(passphrase) as O(export_passphrase). Keys that are here already, and open, may be left out.
+        type: dict
+        default: {}
+  lease_owner:
+    description:
+      - Who makes this rotation, for example a host and the number of a job. With O(state=staged) a lease is taken, and
+        RV(lease) tells of another owner's that has not expired.
+      - It is advice only. Staging goes on all the same, and the other's lease stays.
+    type: str
+  lease_seconds:
+    description:
+      - How long the lease is good for, at most a week. The same owner takes it anew with each call.
+    type: int
+    default: 900
+  release_lease:
+    description:
+      - Delete the lease of O(lease_owner) at the end of this call. Not for O(state=read).
+    type: bool
+    default: false
 requirements:
   - cryptography >= 3.4
 seealso:
@@ -131,6 +209,57 @@ EXAMPLES = r"""
     passphrase: "{{ keyring_passphrase }}"
     state: promoted
     fingerprint: "{{ keyring.to_publish.fingerprint }}"
+
+- name: Read the keyring, with its private keys for a copy
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    passphrase: "{{ keyring_passphrase }}"
+    state: read
+    export_passphrase: "{{ keyring_passphrase }}"
+  no_log: true
+  register: original
+
+- name: Keep a copy of it (elsewhere, best on another host)
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys-copy
+    passphrase: "{{ keyring_passphrase }}"
+    state: mirrored
+    source:
+      generations: "{{ original.generations }}"
+      accepted: "{{ original.accepted }}"
+      private_keys: "{{ original.exported }}"
+  no_log: true
+
+- name: Have a key ready that replaces one that leaked, unless the keyring is not what its copy says
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    passphrase: "{{ keyring_passphrase }}"
+    state: staged
+    replace_fingerprint: SHA256:3X1mUDe5PlmcgmaRVTUbGpEwsLBLvOc9zbwCwX1vL2U
+    required_fingerprints: "{{ [original.current, original.pending] | select | list }}"
+    lease_owner: "{{ inventory_hostname }}"
+
+- name: Give up the new key and go back to the one before
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    passphrase: "{{ keyring_passphrase }}"
+    state: rolled_back
+    fingerprint: "{{ original.current }}"
+    lease_owner: "{{ inventory_hostname }}"
+    release_lease: true
+
+- name: Encrypt every private key anew, once there is another passphrase
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    passphrase: "{{ keyring_passphrase }}"
+    new_passphrase: "{{ new_keyring_passphrase | default(omit) }}"
+
+- name: Delete what no number was seen holding for 30 days, after every number was read
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    state: pruned
+    in_use_fingerprints:
+      - "{{ original.current }}"
 """
 
 RETURN = r"""
@@ -178,6 +307,21 @@ generations:
     last_seen_at:
       description: When a number was last known to hold it, for those that are not current.
       type: str
+    business_public_key:
+      description: The public key, SPKI in PEM; V(none) if it was revoked, or if its file is not there or holds another key.
+      type: str
+    usable:
+      description:
+        - Whether its private key is there, opens, and belongs to the fingerprint. V(none) if it was revoked, without
+          O(passphrase), and with states other than V(read).
+      type: bool
+    predicted:
+      description: Whether it is a throw-away key of check mode, which stands for the one that would be generated.
+      type: bool
+accepted:
+  description: Which number accepted which key, where numbers cannot be read back.
+  returned: success
+  type: dict
 current:
   description: Fingerprint of the current key.
   returned: success; V(none) if there is none
@@ -188,7 +332,7 @@ pending:
   type: str
 to_publish:
   description: The key that numbers should hold now, the pending one if there is one, else the current one.
-  returned: success, except for the states V(revoked) and V(pruned)
+  returned: success; V(none) if there is none, and for the states V(revoked) and V(pruned)
   type: dict
   contains:
     fingerprint:
@@ -217,6 +361,39 @@ removed:
   returned: success
   type: list
   elements: str
+reencrypted:
+  description: Fingerprints whose private keys were encrypted anew, under O(new_passphrase).
+  returned: success
+  type: list
+  elements: str
+exported:
+  description: Private keys as PKCS#8 in PEM under O(export_passphrase), by RV(generations[].id).
+  returned: success; V(none) without O(export_passphrase)
+  type: dict
+lease:
+  description: The lease on this keyring.
+  returned: success; V(none) without O(lease_owner)
+  type: dict
+  contains:
+    owner:
+      description: The O(lease_owner) of this call.
+      type: str
+    expires_at:
+      description: When its lease expires; V(none) if it has none.
+      type: str
+    other:
+      description: The lease of another owner that has not expired; V(none) if there is none.
+      type: dict
+      contains:
+        owner:
+          description: Who took it.
+          type: str
+        taken_at:
+          description: When.
+          type: str
+        expires_at:
+          description: When it expires.
+          type: str
 error:
   description: What went wrong, as in RV(waba.flows.whatsapp_business_encryption#module:error).
   returned: failure
@@ -224,7 +401,7 @@ error:
 """
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
-from ansible_collections.waba.flows.plugins.module_utils._keyring import run_keyring
+from ansible_collections.waba.flows.plugins.module_utils._keyring_run import run_keyring
 from ansible_collections.waba.flows.plugins.module_utils._module import run_module
 
 

@@ -23,12 +23,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fleet import Fleet, Inventory, example_fleet, local_vault  # noqa: E402
+from tests.fleet import Endpoint, Fleet, Inventory, example_fleet, local_vault  # noqa: E402
 from tests.install import install  # noqa: E402
 from tests.sandbox import Sandbox  # noqa: E402
 
 # Plainly fake, and each unlike anything else, so that finding one anywhere is a leak.
 PASSPHRASE = "canary-keyring-passphrase-7391"
+ENDPOINT_PASSPHRASE = "canary-endpoint-passphrase-6048"
 APP_SECRET = "canary-app-secret-5527"
 BIN = Path(sys.executable).parent
 
@@ -116,9 +117,9 @@ class Run:
 
     @property
     def rows(self) -> dict[str, list[str]]:
-        """The summary table by number: ID, key, before, after, signature, outcome."""
+        """The summary table by number: ID, key, before, after, signature, wave, outcome."""
         rows = (line.strip().strip('",').split() for line in self.output.splitlines() if re.match(r'\s+"?(- )?number-\d', line))
-        return {cells[0]: cells[1:] for cells in rows if len(cells) == 7}
+        return {cells[0]: cells[1:] for cells in rows if len(cells) == 8}
 
     @property
     def outcomes(self) -> dict[str, str]:
@@ -146,7 +147,8 @@ class World:
         self.fleet = fleet
         self.keys = folder / "vault" / "keys"
         self.inventory = fleet.inventory(box.base_url, local_vault())
-        self.environment = {"WHATSAPP_KEYRING_PASSPHRASE": PASSPHRASE}
+        self.environment = {"WHATSAPP_KEYRING_PASSPHRASE": PASSPHRASE, "WHATSAPP_ENDPOINT_PASSPHRASE": ENDPOINT_PASSPHRASE}
+        self.endpoints: dict[str, Endpoint] = {}
 
     @property
     def numbers(self) -> dict[str, Inventory]:
@@ -157,11 +159,46 @@ class World:
     def vaults(self) -> dict[str, Inventory]:
         return t.cast("dict[str, Inventory]", self.inventory["all"]["children"]["whatsapp_vault"]["hosts"])
 
+    def add_hosts(self, group: str, **hosts: Inventory) -> None:
+        """Add hosts to the inventory; an underscore in a name stands for a hyphen."""
+        children = self.inventory["all"]["children"].setdefault(group, {"hosts": {}})
+        children["hosts"].update({name.replace("_", "-"): variables for name, variables in hosts.items()})
+
+    def add_endpoint(self, name: str, **variables: t.Any) -> Endpoint:
+        """Start an endpoint, and add it to the inventory."""
+        endpoint = Endpoint(name, self.folder, ENDPOINT_PASSPHRASE)
+        endpoint.start()
+        self.endpoints[name] = endpoint
+        self.add_hosts("whatsapp_endpoints", **{name: {**endpoint.inventory(), **variables}})
+        return endpoint
+
+    def add_replica(self, name: str) -> Path:
+        """Add a replica to the inventory, and return the folder of its keyrings."""
+        folder = self.folder / name / "keys"
+        self.add_hosts("whatsapp_replicas", **{name: {**local_vault(), "encryption_keys_path": str(folder)}})
+        return folder
+
+    def manifest(self, endpoint: Endpoint, name: str) -> dict[str, t.Any]:
+        """Return the manifest of a key on an endpoint."""
+        return t.cast("dict[str, t.Any]", json.loads((endpoint.keys / name / "manifest.json").read_text(encoding="utf-8")))
+
+    @property
+    def report(self) -> dict[str, t.Any]:
+        """Return the newest report on the vault host."""
+        newest = max(self.keys.glob("report-*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return t.cast("dict[str, t.Any]", json.loads(newest.read_text(encoding="utf-8")))
+
+    def stop(self) -> None:
+        """End the endpoints."""
+        for endpoint in self.endpoints.values():
+            endpoint.stop()
+
     def command(self, playbook: str, *arguments: str, **variables: t.Any) -> list[str]:
         """Write the inventory and return the command line."""
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
-        variables.setdefault("encryption_keys_path", str(self.keys))
+        for vault in self.vaults.values():
+            vault.setdefault("encryption_keys_path", str(self.keys))
         return [str(BIN / "ansible-playbook"), "-i", str(inventory), playbook, "-e", json.dumps(variables), *arguments]
 
     def all_environment(self) -> dict[str, str]:
@@ -221,4 +258,6 @@ def world(tmp_path: Path, collections: Path) -> t.Iterator[World]:
     fleet = example_fleet()
     with Sandbox(fleet.state) as box:
         fleet.state = box.state
-        yield World(tmp_path, collections, box, fleet)
+        world = World(tmp_path, collections, box, fleet)
+        yield world
+        world.stop()

@@ -55,12 +55,14 @@ def test_examples_of_the_module(documented: World, module: str) -> None:
     held = documented.fleet.state.numbers[IDS[0]].business_public_key
     assert held is not None
     text = examples(module).replace("/etc/whatsapp-flows/keys", str(documented.keys))
+    text = text.replace("/etc/whatsapp-flows/endpoint-keys", str(documented.folder / "endpoint-keys"))
     text = text.replace("/root/flows-private.pem", str(documented.folder / "flows.pem"))
     text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint_of(held), text)
     tasks = yaml.safe_load(text)
     taken_for_granted = {
         "whatsapp_access_token": TOKEN, "other_access_token": TOKEN, "whatsapp_app_secret": "an-app-secret",
         "new_public_key": OldKey().public_pem, "keyring_passphrase": PASSPHRASE, "old_passphrase": "not-a-secret-old-passphrase",
+        "endpoint_passphrase": "canary-endpoint-passphrase-2846",
     }
     play: dict[str, t.Any] = {
         "hosts": "whatsapp_vault", "gather_facts": False, "vars": taken_for_granted, "tasks": tasks,

@@ -64,8 +64,9 @@ from tests.sandbox import Sandbox, make_state  # noqa: E402
 
 # What the person who runs the tests has set must not reach them.
 _ENVIRONMENT = (
-    "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_KEYRING_PASSPHRASE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-    "NETRC", "http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_KEYRING_PASSPHRASE", "WHATSAPP_ENDPOINT_PASSPHRASE",
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
 )
 
 

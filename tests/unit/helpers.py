@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime
 import hashlib
 import http.server
+import ipaddress
 import json
+import os
+import signal
 import ssl
 import threading
 import time
+import traceback
 import typing as t
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -62,6 +71,34 @@ class KeyPair:
         return self.private.private_bytes(Encoding.PEM, form, encryption).decode()
 
 
+class FlowRequest:
+    """A Flow request opened as an endpoint with the private key does, independently of the code under test.
+
+    ``document`` is None where the key does not fit.
+    """
+
+    def __init__(self, body: bytes, key: KeyPair) -> None:
+        members = {name: base64.b64decode(value, validate=True) for name, value in json.loads(body).items()}
+        assert set(members) == {"encrypted_flow_data", "encrypted_aes_key", "initial_vector"}
+        self.iv = members["initial_vector"]
+        oaep = padding.OAEP(mgf=padding.MGF1(algorithm=hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+        try:
+            self.aes_key = key.private.decrypt(members["encrypted_aes_key"], oaep)
+        except ValueError:
+            self.document = None
+            return
+        self.document = json.loads(AESGCM(self.aes_key).decrypt(self.iv, members["encrypted_flow_data"], None))
+
+    def encrypt(self, text: bytes, *, inverted: bool = True) -> bytes:
+        """Return an encrypted answer, not in base64 yet."""
+        iv = bytes(255 - byte for byte in self.iv) if inverted else self.iv
+        return AESGCM(self.aes_key).encrypt(iv, text, None)
+
+    def answer(self, document: t.Any) -> bytes:
+        """Return the body of an answer as it should be."""
+        return base64.b64encode(self.encrypt(json.dumps(document).encode()))
+
+
 class Keys(t.NamedTuple):
     """Four different key pairs."""
 
@@ -96,7 +133,10 @@ def module_params(spec: Spec, **given: t.Any) -> Params:
     for name, option in spec.items():
         value = given.get(name, option.get("default"))
         if "options" in option and value is not None:
-            value = [module_params(option["options"], **row) for row in value]
+            if option["type"] == "dict":
+                value = module_params(option["options"], **value)
+            else:
+                value = [module_params(option["options"], **row) for row in value]
         params[name] = value
     return params
 
@@ -108,10 +148,68 @@ def body_pieces(pem: str, size: int = 12) -> set[str]:
     return {body[i:i + size] for i in range(len(body) - size + 1)}
 
 
+def dies_after(work: t.Callable[[], object], number: int, calls: t.Sequence[str]) -> bool:
+    """Do some work in a child process that is killed right after the n-th of these calls of C(os), or before the first.
+
+    Return whether it came to that. The work itself must not fail.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            _kill_after(number, calls)
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or status == 0
+    return os.WIFSIGNALED(status)
+
+
+def _kill_after(number: int, calls: t.Sequence[str]) -> None:
+    counted = 0
+    originals = {name: getattr(os, name) for name in calls}
+
+    def wrap(name: str) -> t.Callable[..., t.Any]:
+        def call(*arguments: t.Any, **options: t.Any) -> t.Any:
+            nonlocal counted
+            try:
+                return originals[name](*arguments, **options)
+            finally:
+                counted += 1
+                if counted == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return call
+
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    for name in calls:
+        setattr(os, name, wrap(name))
+
+
 def make_client(base_url: str, access_token: str = "sandbox-token-1", **options: t.Any) -> Provider:
     """A provider's client with a transport of its own, as the modules make it."""
     params = module_params(CONNECTION, base_url=base_url, access_token=access_token, **options)
     return make_provider(connection_of(params), Transport())
+
+
+def self_signed(folder: Path) -> tuple[str, str]:
+    """Write a self-signed certificate for 127.0.0.1 and its key into a folder; return their paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(folder / "cert.pem"), str(folder / "key.pem")
 
 
 def make_job(seconds: float = 30.0) -> Job:

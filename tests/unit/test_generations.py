@@ -92,12 +92,13 @@ def test_roll_back_retires_the_current_and_the_pending_one(before: dict[str, str
         assert find(done, name).retired_at == day(9)
 
 
-def test_roll_back_to_what_is_current_already_retires_only_a_pending_one() -> None:
-    before = ring(A="current", B="pending")
+def test_roll_back_to_what_is_current_already_retires_a_pending_one_and_restarts_the_due_clock() -> None:
+    before = g.Ring((generation("A", "current", published_at=day(1), promoted_at=day(1)), generation("B", "pending")))
     done = g.roll_back(before, FINGERPRINTS["A"], day(9))
     assert states(done) == {"A": "current", "B": "retired"}
-    assert find(done, "A") == find(before, "A")
+    assert find(done, "A") == dataclasses.replace(find(before, "A"), promoted_at=day(9))
     assert find(done, "B").retired_at == day(9)
+    assert g.due_at(done, timedelta(days=90)) == EPOCH + timedelta(days=99)
     assert g.roll_back(done, FINGERPRINTS["A"], day(10)) == done
 
 

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import socket
 import ssl
 import threading
@@ -19,10 +17,6 @@ from pathlib import Path
 import pytest
 import requests
 import urllib3.exceptions
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from urllib3.exceptions import MaxRetryError
 
 from ansible_collections.waba.flows.plugins.module_utils import _http
@@ -50,7 +44,7 @@ from ansible_collections.waba.flows.plugins.module_utils._http import (
     wait_asked,
 )
 from ansible_collections.waba.flows.plugins.module_utils._providers._cloud_api import parse_error
-from ansible_collections.waba.flows.tests.unit.helpers import Clock, Keys, Recorder, make_client, make_job
+from ansible_collections.waba.flows.tests.unit.helpers import Clock, Keys, Recorder, make_client, make_job, self_signed
 from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox
 
 PATH = f"/v24.0/{DEFAULT_NUMBER}/whatsapp_business_encryption"
@@ -147,6 +141,33 @@ def test_allow_http_allows_http_and_nothing_else() -> None:
             check_base_url(url, allow_http=True)
 
 
+@pytest.mark.parametrize("url", ["https://exa mple.com/x", "https://*.example.com", "https://.example.com", "https://exa%mple.com"])
+def test_a_url_that_requests_refuses_is_an_error_of_the_option_and_is_not_quoted(url: str, clock: Clock) -> None:
+    request = Request("GET", f"{url}?token=s3cret", repeatable=True)
+    with pytest.raises(InvalidOptions, match=r"^url 'https://.*' is not a URL that") as caught:
+        call(make_http(clock, url_option="url"), request)
+    assert "s3cret" not in str(caught.value)
+    assert clock.slept == []
+
+
+def test_a_malformed_proxy_is_not_taken_for_a_malformed_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://")
+    with pytest.raises(ConnectionFailed, match="proxy"):
+        call(make_http(retries=0), request_for("http://api.example"))
+
+
+@pytest.mark.parametrize(("options", "named"), [({}, "base_url"), ({"url_option": "url"}, "url")])
+@pytest.mark.parametrize("answer", [(302, {"Location": "/x"}, b""), (200, {}, b" " * 3_000_000), None])
+def test_remedies_name_the_option_that_the_url_came_from(
+    answer: tuple[int, dict[str, str], t.Any] | None, options: dict[str, t.Any], named: str
+) -> None:
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(Recorder(answer)).base_url if answer else f"http://127.0.0.1:{closed_port()}"
+        with pytest.raises(TransportError) as caught:
+            call(make_http(retries=0, **options), request_for(url))
+    assert f"Check {named}" in caught.value.remedy
+
+
 # -- what is sent again. Each row: the fault, and the requests that arrive for one GET. A POST is sent once, whatever comes.
 
 
@@ -187,6 +208,26 @@ def test_what_is_sent_again(
     assert [record.method for record in box.requests] == [method] * expected
     assert (job.tally.requests, job.tally.retries) == (expected, expected - 1)
     assert len(clock.slept) == expected - 1
+
+
+@pytest.mark.parametrize(("method", "repeatable", "sent"), [("GET", False, 2), ("POST", True, 2), ("POST", False, 1)])
+def test_a_post_is_sent_again_only_if_it_is_declared_repeatable(
+    method: str, repeatable: bool, sent: int, clock: Clock
+) -> None:
+    failing: tuple[int, dict[str, str], t.Any] = (500, {}, {"error": {"message": "x", "code": 2}})
+    job = make_job()
+    with Recorder(failing, (200, {}, {"data": []})) as server:
+        request = Request(method, server.base_url + "/x?y=1", {"Content-Type": "text/x"}, body=b"\x00raw", repeatable=repeatable)
+        with contextlib.nullcontext() if sent == 2 else pytest.raises(ApiError):
+            make_http(clock).call(request, classify, job)
+    assert (len(server.seen), job.tally.requests, job.tally.retries) == (sent, sent, sent - 1)
+    assert {(seen.body, seen.headers["content-type"], seen.query["y"]) for seen in server.seen} == {(b"\x00raw", "text/x", "1")}
+
+
+def test_an_answer_tells_how_long_it_took_from_request_to_end() -> None:
+    with Recorder(delay=0.1) as server:
+        seconds = call(make_http(), request_for(server.base_url)).seconds
+    assert 0.1 <= seconds < 2
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -684,21 +725,7 @@ def test_the_password_of_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A self-signed certificate for 127.0.0.1 and its key, as files."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return str(folder / "cert.pem"), str(folder / "key.pem")
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def test_a_certificate_of_an_unknown_ca_is_refused_before_anything_is_sent(certificate: tuple[str, str]) -> None:

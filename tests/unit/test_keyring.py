@@ -2,34 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The keyring on disk: every state, damaged and hostile folders, check mode, processes at once, and SIGKILL anywhere."""
+"""The keyring on disk: every state, damaged and hostile folders, check mode, and processes at once."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
 import fcntl
-import functools
 import json
 import os
 import re
 import shutil
-import signal
 import stat
 import time
-import traceback
 import typing as t
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from ansible_collections.waba.flows.plugins.module_utils import _errors, _files, _keyring, _keys
+from ansible_collections.waba.flows.plugins.module_utils import _files, _keys
 from ansible_collections.waba.flows.plugins.module_utils import _generations as g
-from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     InvalidKey,
     InvalidOptions,
@@ -37,101 +30,27 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     MissingLibrary,
     WabaError,
 )
-from ansible_collections.waba.flows.plugins.module_utils._keyring import Keyring, run_keyring
-from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey, load_private_key
-from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, module_params
+from ansible_collections.waba.flows.plugins.module_utils._keyring import Keyring
+from ansible_collections.waba.flows.plugins.module_utils._keys import load_private_key
+from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params
+from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F401
+    IMPORTS,
+    PASSPHRASE,
+    Box,
+    Maker,
+    box_fixture,
+    fork,
+    maker_fixture,
+    orphaned,
+    rotated,
+    states,
+    unchecked_keys_fixture,
+    with_fingerprints,
+)
 
-PASSPHRASE = "a long passphrase"
-START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
-
-
-@pytest.fixture(autouse=True)
-def _unchecked_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what costs most of the time of opening a key: whether its numbers fit together."""
-    if _errors.version_tuple(_keys.CRYPTOGRAPHY_VERSION or "") >= (39,):
-        load = functools.partial(serialization.load_pem_private_key, unsafe_skip_rsa_key_validation=True)
-        monkeypatch.setattr(serialization, "load_pem_private_key", load)
-
-
-class Maker:
-    """Takes the place of generate_private_key: hands out the keys of `keys`, and writes down each time it is asked."""
-
-    def __init__(self, keys: Keys, log: Path) -> None:
-        self._keys = keys
-        self.log = log
-        log.write_text("")
-
-    def __call__(self) -> PrivateKey:
-        number = self.count
-        with open(self.log, "a", encoding="ascii") as stream:
-            stream.write("x")
-        return PrivateKey(self._keys[number].private)
-
-    @property
-    def count(self) -> int:
-        return len(self.log.read_text())
-
-
-@pytest.fixture
-def maker(keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
-    """Keys come from `keys`, in their order."""
-    made = Maker(keys, tmp_path / "made")
-    monkeypatch.setattr(_keyring, "generate_private_key", made)
-    return made
-
-
-class Box:
-    """A keyring's place, a clock, and short ways to call the module's function."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.folder = path / "default"
-        self.day = 0.0
-
-    def __call__(self, state: str = "present", *, check_mode: bool = False, day: float | None = None, **given: t.Any) -> Params:
-        if day is not None:
-            self.day = day
-        params = module_params(KEYRING_SPEC, **{"path": str(self.path), "passphrase": PASSPHRASE, "state": state, **given})
-        return run_keyring(params, check_mode, START + timedelta(days=self.day))
-
-    def files(self) -> dict[str, tuple[int, int, bytes]]:
-        """Every file with its mtime, mode and content."""
-        found = {}
-        for path in sorted(self.path.rglob("*")):
-            if path.is_file():
-                status = path.stat()
-                found[str(path.relative_to(self.path))] = (status.st_mtime_ns, status.st_mode, path.read_bytes())
-        return found
-
-    def names(self, suffix: str) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir() if path.name.endswith(suffix))
-
-    def document(self) -> Params:
-        return t.cast(Params, json.loads((self.folder / "keyring.json").read_text()))
-
-    def pem(self, key: KeyPair) -> Path:
-        ids: dict[str, str] = {row["fingerprint"]: row["id"] for row in self.document()["generations"]}
-        return self.folder / (ids[key.fingerprint] + ".pem")
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Box:
-    """A place for a keyring; nothing is there yet."""
-    return Box(tmp_path / "vault" / "keys")
-
-
-def states(result: Params) -> dict[str, str]:
-    return {row["fingerprint"]: row["state"] for row in result["generations"]}
-
-
-def rotated(box: Box, keys: Keys) -> None:
-    """Key a is retired and b current; a has not been seen since day 10."""
-    box(day=0)
-    box("staged", force=True, day=10)
-    box("promoted", fingerprint=keys.b.fingerprint)
 
 
 # -- present
@@ -435,15 +354,6 @@ def test_a_pruned_key_is_not_taken_up_again(box: Box, keys: Keys, maker: Maker) 
 
 
 # -- import
-
-IMPORTS: dict[str, t.Callable[[KeyPair], Params]] = {
-    "plain": lambda key: {"import_private_key_content": key.private_pem()},
-    "pkcs1": lambda key: {"import_private_key_content": key.private_pem(form=PrivateFormat.TraditionalOpenSSL)},
-    "encrypted": lambda key: {"import_private_key_content": key.private_pem("old"), "import_passphrase": "old"},
-    "des3": lambda key: {
-        "import_private_key_content": key.private_pem("old", PrivateFormat.TraditionalOpenSSL), "import_passphrase": "old"},
-}
-
 
 @pytest.mark.parametrize("form", IMPORTS)
 def test_an_imported_key_becomes_current_and_again_changes_nothing(form: str, box: Box, keys: Keys, maker: Maker) -> None:
@@ -868,13 +778,6 @@ def test_cryptography_is_needed(box: Box, monkeypatch: pytest.MonkeyPatch) -> No
 # -- what an interrupted call left
 
 
-def orphaned(box: Box, key: KeyPair, suffix: str = "", passphrase: str = PASSPHRASE) -> Path:
-    box.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = box.folder / f"20260301T110000Z-{_keys.fingerprint_hex16(key.fingerprint)}{suffix}.pem"
-    path.write_bytes(PrivateKey(key.private).encrypted_pem(passphrase))
-    return path
-
-
 @pytest.mark.parametrize(("state", "becomes"), [("present", "current"), ("staged", "pending")])
 def test_a_key_that_the_state_does_not_name_yet_is_taken(state: str, becomes: str, box: Box, keys: Keys, maker: Maker) -> None:
     path = orphaned(box, keys.c)
@@ -996,15 +899,6 @@ CALLS: dict[str, tuple[str, Params]] = {
 }
 
 
-def with_fingerprints(given: Params, keys: Keys) -> Params:
-    found = dict(given)
-    if "fingerprint" in found:
-        found["fingerprint"] = getattr(keys, found["fingerprint"]).fingerprint
-    if "in_use_fingerprints" in found:
-        found["in_use_fingerprints"] = [getattr(keys, name).fingerprint for name in found["in_use_fingerprints"]]
-    return found
-
-
 @pytest.mark.parametrize("call", CALLS)
 def test_check_mode_predicts_and_touches_nothing(call: str, box: Box, keys: Keys, maker: Maker) -> None:
     rotated(box, keys)
@@ -1118,19 +1012,6 @@ def test_the_diff_lists_fingerprints_and_states(box: Box, keys: Keys, maker: Mak
 # -- processes at once
 
 
-def fork(work: t.Callable[[], None]) -> int:
-    """Run a function in a child process; its exit status is 0, or 1 with a traceback."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-        os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-
-
 def test_processes_that_stage_at_once_share_one_key(box: Box) -> None:
     start = time.monotonic() + 0.2
 
@@ -1176,123 +1057,3 @@ def test_a_failed_call_gives_the_lock_back(box: Box, maker: Maker, monkeypatch: 
     with pytest.raises(KeyringError):
         box(passphrase="another passphrase")
     assert box()["changed"] is False
-
-
-# -- SIGKILL anywhere
-#
-# A child does the call and is killed right after the n-th of these system calls, for every n (and once before the first):
-# being killed before one is being killed after the one before it, as nothing else touches the disk. Then the call is made
-# again, and must end as if nothing had happened.
-
-SYSTEM_CALLS = ("open", "write", "fsync", "fchmod", "rename", "unlink", "mkdir")
-
-
-def kill_after(number: int) -> None:
-    """Wrap the system calls of this process, so that it dies after the n-th."""
-    counted = 0
-    originals = {name: getattr(os, name) for name in SYSTEM_CALLS}
-
-    def wrap(name: str) -> t.Callable[..., t.Any]:
-        def call(*arguments: t.Any, **options: t.Any) -> t.Any:
-            nonlocal counted
-            try:
-                return originals[name](*arguments, **options)
-            finally:
-                counted += 1
-                if counted == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-        return call
-
-    if number == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    for name in SYSTEM_CALLS:
-        setattr(os, name, wrap(name))
-
-
-KILLED: dict[str, tuple[str, Params]] = {
-    "first": ("present", {}),
-    "first staged": ("staged", {}),
-    "import": ("present", {"import": True}),
-    "late import": ("staged", {"import": True}),
-    "forced import": ("present", {"import": True, "force": True}),
-    "staged": ("staged", {"force": True}),
-    "promoted": ("promoted", {"fingerprint": "c"}),
-    "rolled_back": ("rolled_back", {"fingerprint": "a"}),
-    "revoked": ("revoked", {"fingerprint": "a", "in_use_fingerprints": []}),
-    "pruned": ("pruned", {"in_use_fingerprints": []}),
-}
-
-
-class Victim:
-    """One of KILLED: its start on disk, and the call that is made again and again from there."""
-
-    def __init__(self, case: str, box: Box, keys: Keys, maker: Maker) -> None:
-        self.state, given = KILLED[case][0], with_fingerprints(KILLED[case][1], keys)
-        self.given = {**given, **IMPORTS["plain"](keys.c)} if given.pop("import", False) else given
-        self.box, self.maker = box, maker
-        self._start = box.path.parent.with_name("start")
-        if not case.startswith(("first", "import")):
-            rotated(box, keys)
-            if case in ("promoted", "rolled_back"):
-                box("staged", force=True)
-            shutil.copytree(box.path.parent, self._start)
-        box.day = 400
-        self.reported = {row["fingerprint"] for row in box.document()["generations"]} if self._start.exists() else set()
-        self._made = maker.count
-
-    def reset(self) -> None:
-        shutil.rmtree(self.box.path.parent, ignore_errors=True)
-        if self._start.exists():
-            shutil.copytree(self._start, self.box.path.parent)
-        self.maker.log.write_text("x" * self._made)
-
-    def call(self) -> Params:
-        return self.box(self.state, **self.given)
-
-    def dies_after(self, number: int) -> bool:
-        """Make the call in a child that is killed after so many system calls; tell whether it came to that."""
-
-        def work() -> None:
-            kill_after(number)
-            self.call()
-
-        status = os.waitpid(fork(work), 0)[1]
-        assert os.WIFSIGNALED(status) or status == 0
-        return os.WIFSIGNALED(status)
-
-    def check_after_kill(self, expected: list[str]) -> None:
-        """Make the call again and compare with how it would have ended."""
-        durable = set(self.box.names(".pem")) if self.box.folder.exists() else set()
-        made = self.maker.count
-        again = self.call()
-        pems = set(self.box.names(".pem"))
-        assert [row["state"] for row in again["generations"]] == expected
-        assert [row["state"] for row in self.box.document()["generations"]] == expected
-        assert {name[:-4] for name in self.box.names(".pub")} == {name[:-4] for name in pems}
-        assert not [path for path in self.box.folder.iterdir() if path.name.startswith(".tmp")]
-        if self.state in ("present", "staged"):
-            assert durable <= pems
-            assert len(pems) == len(self.reported) + 1
-            # A key that had become durable is used, and no second one is generated for it.
-            assert self.maker.count == made or len(durable) == len(self.reported)
-        else:
-            assert self.maker.count == made
-        if self.state != "pruned":
-            assert self.reported <= set(states(again))
-        assert self.call()["changed"] is False
-
-
-@pytest.mark.parametrize("case", KILLED)
-def test_sigkill_at_any_point_is_made_good_by_the_next_call(case: str, box: Box, keys: Keys, maker: Maker) -> None:
-    victim = Victim(case, box, keys, maker)
-    expected = [row["state"] for row in victim.call()["generations"]]
-    number = 0
-    victim.reset()
-    while victim.dies_after(number):
-        try:
-            victim.check_after_kill(expected)
-        except (AssertionError, WabaError) as error:
-            raise AssertionError(f"killed after system call {number}: {error}") from error
-        number += 1
-        victim.reset()
-    assert number > 5

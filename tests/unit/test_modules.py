@@ -28,8 +28,11 @@ ONE = "whatsapp_business_encryption"
 INFO = "whatsapp_business_encryption_info"
 FLEET = "whatsapp_business_encryption_fleet"
 KEYRING = "whatsapp_flows_keyring"
+PING = "whatsapp_flows_endpoint_ping"
+ENDPOINT = "whatsapp_flows_endpoint_keys"
 SPECS: dict[str, _argspec.Spec] = {
     ONE: _argspec.SINGLE_SPEC, INFO: _argspec.INFO_SPEC, FLEET: _argspec.FLEET_SPEC, KEYRING: _argspec.KEYRING_SPEC,
+    PING: _argspec.PING_SPEC, ENDPOINT: _argspec.ENDPOINT_KEYS_SPEC,
 }
 FOLDER = Path(_argspec.__file__).parents[1]
 
@@ -166,7 +169,7 @@ def test_the_tokens_of_single_numbers_are_not_in_the_output(module: str, run: Ru
         assert secret not in run.text
 
 
-@pytest.mark.parametrize("module", [ONE, INFO, FLEET, KEYRING])
+@pytest.mark.parametrize("module", SPECS)
 def test_every_secret_option_is_no_log(module: str) -> None:
     def secret(spec: _argspec.Spec) -> set[str]:
         return {name for name, option in spec.items() if option.get("no_log")} | {
@@ -174,7 +177,7 @@ def test_every_secret_option_is_no_log(module: str) -> None:
         }
 
     def named_like_one(spec: _argspec.Spec) -> set[str]:
-        words = ("token", "secret", "passphrase", "content")
+        words = ("token", "secret", "passphrase", "content", "private_keys")
         return {name for name in spec if any(word in name for word in words)} | {
             name for option in spec.values() for name in named_like_one(option.get("options", {}))
         }
@@ -192,6 +195,8 @@ PRIVATE: dict[str, t.Callable[[KeyPair], str]] = {
 }
 # Where a private key can be pasted: the module and its options; a failing argument spec ends before the module's own work.
 PLACES: dict[str, tuple[str, t.Callable[[str], Params]]] = {
+    "ping": (PING, lambda pem: {"url": "http://127.0.0.1:9", "business_public_key": pem}),
+    "ping, failing spec": (PING, lambda pem: {"business_public_key": pem}),
     "single": (ONE, lambda pem: {"phone_number_id": DEFAULT_NUMBER, "business_public_key": pem}),
     "single, failing spec": (ONE, lambda pem: {"business_public_key": pem}),
     "single, unknown option": (ONE, lambda pem: {"phone_number_id": "1", "business_public_key": pem, "acess_token": "x"}),
@@ -215,7 +220,7 @@ def test_a_private_key_in_the_place_of_a_public_one_shows_nowhere(
     monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
     module, options = PLACES[place]
     pem = PRIVATE[form](keys.a)
-    result = run(module, diff=True, **reach(box, **options(pem)))
+    result = run(module, diff=True, **(options(pem) if module == PING else reach(box, **options(pem))))
     assert result["failed"] is True
     assert "invocation" in result  # what -vvv shows
     pieces = body_pieces(pem, 20)
@@ -356,6 +361,101 @@ def test_the_keyring_module_fails_with_a_remedy(run: Run, tmp_path: Path) -> Non
     assert result["error"]["type"] == "KeyringError"
 
 
+# -- endpoints
+
+
+def ping_of(keys: Keys, **more: t.Any) -> Params:
+    return {"url": "http://127.0.0.1:9/x?tenant=one", "business_public_key": keys.a.pem, "retries": 0, **more}
+
+
+def test_the_ping_module_fails_with_the_values_and_the_error(run: Run, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_APP_SECRET", "s3cret-app")
+    results = [run(PING, check_mode=check_mode, diff=True, **ping_of(keys)) for check_mode in (False, True)]
+    assert results[0] == results[1] | {"invocation": results[0]["invocation"]}
+    result = results[0]
+    assert (result["failed"], result["changed"], result["decrypts"], result["attempts"]) == (True, False, False, 1)
+    assert (result["signed"], result["fingerprint"]) == (True, keys.a.fingerprint)
+    assert result["error"]["type"] == "ConnectionFailed"
+    assert "cannot be reached" in result["msg"]
+    assert "diff" not in result
+    assert "s3cret-app" not in run.text
+
+
+def test_the_ping_module_names_the_options_that_are_missing(run: Run, keys: Keys) -> None:
+    assert "url" in run(PING, business_public_key=keys.a.pem)["msg"]
+    result = run(PING, url="http://127.0.0.1:9")
+    assert "Give business_public_key or business_public_key_path" in result["msg"]
+    assert result["error"]["type"] == "InvalidOptions"
+
+
+def endpoint_row(key: KeyPair, **more: t.Any) -> Params:
+    row = {"id": "20260301T120000Z-0123456789abcdef", "fingerprint": key.fingerprint, "state": "current", "origin": "generated",
+           "created_at": "2026-03-01T12:00:00Z", "predicted": False}
+    return {"name": "default", "generations": [row], "private_keys": {row["id"]: key.private_pem("s3cret-passphrase")}, **more}
+
+
+def test_the_endpoint_module(run: Run, keys: Keys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    monkeypatch.setenv("WHATSAPP_ENDPOINT_PASSPHRASE", "s3cret-passphrase")
+    row = endpoint_row(keys.a)
+    given: Params = {"path": str(tmp_path / "etc" / "keys"), "keys": [row], "reload": "owed", "diff": True}
+    predicted = run(ENDPOINT, check_mode=True, **given)
+    assert not (tmp_path / "etc").exists()
+    shown = run.text
+    first = run(ENDPOINT, **given)
+    assert {name: first[name] for name in ("deployed", "diff", "changed", "keys_changed", "reload_needed")} == {
+        name: predicted[name] for name in ("deployed", "diff", "changed", "keys_changed", "reload_needed")}
+    # What is masked in the options must not take anything out of the result.
+    assert first["deployed"] == [{"name": "default", "changed": True, "added": [keys.a.fingerprint], "removed": [],
+                                  "rewritten": [], "current": keys.a.fingerprint}]
+    assert "20260301T120000Z-0123456789abcdef.pem" in first["diff"][0]["after"]
+    assert first["invocation"]["module_args"]["keys"][0]["generations"] == row["generations"]
+    assert first["invocation"]["module_args"]["keys"][0]["private_keys"] == {
+        row["generations"][0]["id"]: "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"}
+    shown += run.text
+    second = run(ENDPOINT, **given)
+    assert (second["changed"], "diff" in second, second["reload_needed"]) == (False, False, True)
+    done = run(ENDPOINT, **{**given, "keys": [], "reload": "done"})
+    assert (done["changed"], done["reload_needed"]) == (True, False)
+    shown += run.text + "".join(logged)
+    assert len(logged) == 4
+    assert "s3cret-passphrase" not in shown
+    pem = row["private_keys"][row["generations"][0]["id"]]
+    assert [piece for piece in body_pieces(pem, 20) if piece in shown] == []
+
+
+@pytest.mark.parametrize("form", PRIVATE)
+@pytest.mark.parametrize("more", [{}, {"acess": "x"}, {"generations": "x"}, {"name": None}, {"private_keys": "text"}])
+def test_the_endpoint_module_shows_no_private_key_that_it_refuses(
+    *, form: str, more: Params, run: Run, keys: Keys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    pem = PRIVATE[form](keys.a)
+    row = endpoint_row(keys.b, **more)
+    row["private_keys"] = pem if more.get("private_keys") else {"20260301T120000Z-0123456789abcdef": pem}
+    result = run(ENDPOINT, diff=True, path=str(tmp_path / "keys"), passphrase="s3cret-passphrase", keys=[row])
+    assert result["failed"] is True
+    assert [piece for piece in body_pieces(pem, 20) if piece in run.text + "".join(logged)] == []
+    assert form == "encrypted" or not (tmp_path / "keys").exists()
+
+
+def test_the_endpoint_module_fails_with_all_rows(run: Run, keys: Keys, tmp_path: Path) -> None:
+    rows = [endpoint_row(keys.a, name="one"), endpoint_row(keys.b, name="two", private_keys={})]
+    result = run(ENDPOINT, path=str(tmp_path / "keys"), passphrase="s3cret-passphrase", keys=rows)
+    assert (result["failed"], result["changed"], result["keys_changed"]) == (True, True, True)
+    assert [row["current"] for row in result["deployed"]] == [keys.a.fingerprint, None]
+    assert result["msg"].startswith("1 of 2 keys could not be deployed. two: ")
+    assert result["deployed"][1]["error"]["type"] == "KeyringError"
+
+
+def test_a_mode_without_quotes_is_what_yaml_makes_of_it(run: Run, keys: Keys, tmp_path: Path) -> None:
+    given: Params = {"path": str(tmp_path / "keys"), "passphrase": "s3cret-passphrase", "keys": [endpoint_row(keys.a)]}
+    assert "Give octal digits in quotes" in run(ENDPOINT, mode=640, **given)["msg"]
+    assert run(ENDPOINT, mode=yaml.safe_load("0640"), **given)["changed"] is True
+
+
 # -- argument specs and documentation
 
 
@@ -427,14 +527,18 @@ def test_variables_of_the_environment_are_documented_and_not_named_ansible(modul
 
 def test_there_is_a_spec_for_every_module_with_one() -> None:
     wired = {path.stem for path in (FOLDER / "modules").glob("*.py") if "_SPEC" in path.read_text() and path.stem != "__init__"}
-    assert set(SPECS) <= wired
-    assert wired - set(SPECS) <= {"whatsapp_flows_endpoint_ping"}
+    assert set(SPECS) == wired
 
 
 @pytest.mark.parametrize("module", [ONE, INFO, FLEET])
 def test_api_modules_are_in_the_action_group(module: str) -> None:
     runtime = yaml.safe_load((FOLDER.parent / "meta" / "runtime.yml").read_text())
     assert module in runtime["action_groups"]["whatsapp"]
+
+
+def test_modules_without_a_connection_to_the_api_are_in_no_action_group() -> None:
+    runtime = yaml.safe_load((FOLDER.parent / "meta" / "runtime.yml").read_text())
+    assert not {KEYRING, PING, ENDPOINT} & {module for group in runtime["action_groups"].values() for module in group}
 
 
 @pytest.mark.parametrize("module", SPECS)
@@ -444,7 +548,11 @@ def test_documented_return_values_are_those_returned(module: str, run: Run, box:
         "path": str(tmp_path / "keys"), "passphrase": "s3cret-passphrase", "import_private_key_content": keys.a.private_pem()}
     if module == FLEET:
         given = reach(box, phone_numbers=[{"phone_number_id": DEFAULT_NUMBER}], business_public_key=keys.a.pem)
+    if module == PING:
+        given = ping_of(keys)
+    if module == ENDPOINT:
+        given = {"path": str(tmp_path / "keys"), "passphrase": "s3cret-passphrase", "keys": [endpoint_row(keys.a)]}
     result = run(module, **given)
-    assert not result.get("failed")
-    assert set(result) - {"changed", "invocation"} == returned - {"error"}
+    assert bool(result.get("failed")) is (module == PING)
+    assert set(result) - {"failed", "msg", "error"} - {"changed", "invocation"} == returned - {"error"}
     assert not {"results", "skipped"} & returned

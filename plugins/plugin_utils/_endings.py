@@ -1,0 +1,217 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""How a run ends: promotion, going back after a failed wave, revocation, and what is kept of it. Pure, and without secrets."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.waba.flows.plugins.module_utils._reconcile import UNMET
+
+from ._inventory_rows import Row, Rows
+from ._keyring_rows import NO_ANSWER, normalised, said
+from ._plan import merge_number
+from ._proofs import wanted_proofs
+
+
+def promotable(keyrings: Rows, rows: Rows, left_out: int) -> Rows:
+    """Return name and fingerprint of each pending key that every number holds which was read and not refused.
+
+    At least one number must hold it. With numbers left out by --limit nothing is promoted: the next whole run goes on.
+    """
+    if left_out:
+        return []
+    ready = []
+    for ring in keyrings:
+        if not ring.get("pending"):
+            continue
+        own = [row for row in rows if row["key_name"] == ring["name"] and row["readable"] and row["outcome"] != "refused"]
+        if own and all(row["outcome"] not in UNMET and row["after"] == ring["pending"] for row in own):
+            ready.append({"name": ring["name"], "fingerprint": ring["pending"], "predicted": ring["predicted"]})
+    return ready
+
+
+def promoted_rows(ready: Rows, results: Rows) -> Rows:
+    """Return a row a key that was to be promoted; C(message) is empty where it was, or where check mode predicts it."""
+    answers = {result["item"]["name"]: result for result in results if isinstance(result.get("item"), dict)}
+    return [{**row, "message": _promotion_message(row, answers.get(row["name"], {}))} for row in ready]
+
+
+def _promotion_message(row: Row, answer: Row) -> str:
+    if row["predicted"] or answer.get("current") == row["fingerprint"]:
+        return ""
+    return said(answer, "The vault host gave no answer.")
+
+
+def in_use(rows: Rows) -> list[str]:
+    """Return every fingerprint that a number holds, or may hold where that is not certain."""
+    found: set[str | None] = set()
+    for row in rows:
+        found.update((row["after"],) if row["certain"] else (row["before"], row["after"], row["target"]))
+    return sorted(fingerprint for fingerprint in found if fingerprint)
+
+
+def is_complete(rows: Rows, left_out: int) -> bool:
+    """Tell whether every number of the group was read, so that in_use names every key that is held."""
+    return not left_out and all(row["readable"] for row in rows)
+
+
+def undo_plan(rows: Rows, stops: t.Mapping[str, str], results: Rows) -> dict[str, t.Any]:
+    """Return how the numbers that this run changed go back to the keys they had, for the keys that were stopped.
+
+    C(results) are of a loop of the keyring module, state read. C(plan) has the shape of make_plan's rows; C(impossible) says by
+    number why it cannot go back; C(wanted) are the keys that the endpoints have to prove first.
+    """
+    rings = {result["item"]: {g["fingerprint"]: g for g in result.get("generations", [])} for result in results}
+    plan, impossible = [], {}
+    for row in rows:
+        if row["key_name"] not in stops or not row["changed"] or row["before"] == row["target"]:
+            continue
+        generation = rings.get(row["key_name"], {}).get(row["before"])
+        if row["before"] is None:
+            impossible[row["name"]] = "it had no key before, and the API cannot take one away"
+        elif generation is None:
+            impossible[row["name"]] = f"its previous key {row['before']} is not in the keyring"
+        elif not generation.get("usable"):
+            impossible[row["name"]] = f"the private key of {row['before']} is {generation['state']} or cannot be opened"
+        else:
+            plan.append({
+                **{name: row[name] for name in ("name", "phone_number_id", "key_name", "status", "readable")},
+                "before": row["after"], "after": row["after"], "target": row["before"], "publish": True, "outcome": "replaced",
+                "message": "", "business_public_key": generation["business_public_key"],
+                "expected": sorted({row["target"], row["before"]}),
+            })
+    return {"plan": plan, "impossible": impossible, "wanted": wanted_proofs(plan)}
+
+
+def undo_allowed(undo: Row, proofs: Rows) -> dict[str, t.Any]:
+    """Return the plan of undo_plan without the numbers whose previous key an endpoint did not prove."""
+    refused = {(proof["key_name"], proof["fingerprint"]): f"the endpoint {proof['endpoint']} did not prove that it decrypts with "
+               f"{proof['fingerprint']}: {proof['message']}" for proof in proofs
+               if proof["proven"] is False and proof["when"] == "before the rollback"}
+    allowed = [row for row in undo["plan"] if (row["key_name"], row["target"]) not in refused]
+    impossible = {row["name"]: refused[row["key_name"], row["target"]] for row in undo["plan"]
+                  if (row["key_name"], row["target"]) in refused}
+    return {**undo, "plan": allowed, "impossible": {**undo["impossible"], **impossible}}
+
+
+def undo_rings(undo: Row, results: Rows) -> Rows:
+    """Return name and current fingerprint of each keyring whose pending key is to be given up, as numbers go back from it."""
+    names = {row["key_name"] for row in undo["plan"]}
+    return [{"name": result["item"], "fingerprint": result["current"]} for result in results
+            if result["item"] in names and result.get("current")]
+
+
+def given_up_rows(asked: Rows, results: Rows) -> Rows:
+    """Return a row a keyring whose pending key was to be given up; C(message) is empty where it was."""
+    answers = {result["item"]["name"]: result for result in results if isinstance(result.get("item"), dict)}
+    return [
+        {**row, "message": "" if answers.get(row["name"], {}).get("current") == row["fingerprint"]
+         else said(answers.get(row["name"], {}), NO_ANSWER)}
+        for row in asked
+    ]
+
+
+def undone_rows(rows: Rows, undo: Row, published: Row) -> Rows:
+    """Return the rows with what came of going back: C(rolled_back) is true or false, and C(after) what is held then."""
+    said = {row["name"]: row for row in published.get("numbers", [])}
+    back = {row["name"]: merge_number(row, said.get(row["name"]), published) for row in undo["plan"]}
+    return [_undone_row(row, back.get(row["name"]), undo["impossible"].get(row["name"])) for row in rows]
+
+
+def _undone_row(row: Row, back: Row | None, impossible: str | None) -> Row:
+    if impossible is not None:
+        return {**row, "rolled_back": False, "message": f"{row['message']} It was not rolled back: {impossible}.".strip()}
+    if back is None:
+        return row
+    message = row["message"]
+    if back["outcome"] in UNMET:
+        message = f"{message} It was not rolled back: {back['message']}".strip()
+    return {**row, "after": back["after"], "status": back["status"], "certain": back["certain"], "message": message,
+            "rolled_back": back["outcome"] not in UNMET, "attempts": row["attempts"] + back["attempts"],
+            "seconds": round(row["seconds"] + back["seconds"], 3)}
+
+
+def revocation(fingerprint: str, ring: str, rows: Rows, keyrings: Rows, complete: bool) -> dict[str, t.Any]:
+    """Return whether a leaked key can be destroyed now (C(possible)), and if not, why not (C(message); in check mode a C(note)).
+
+    It can once every number was read, and none holds it or may hold it.
+    """
+    wanted = normalised([fingerprint], "encryption_keys_revoke").pop()
+    answer = {"fingerprint": wanted, "ring": ring, "possible": False, "message": "", "note": ""}
+    row = next((row for row in keyrings if row["name"] == ring), None)
+    if row is None or row["message"]:
+        return {**answer, "message": f"{wanted} was not revoked: its keyring '{ring}' is not usable."}
+    if row["check_mode"]:
+        return {**answer, "note": f"{wanted} would be revoked once no number holds it."}
+    again = "Mend that, then run the same command again."
+    if not complete:
+        return {
+            **answer,
+            "message": f"{wanted} was not revoked: not every number of the group was read, so one may hold it. {again}",
+        }
+    holders = [row["name"] for row in rows if wanted in in_use([row])]
+    if holders:
+        shown = ", ".join(holders[:20]) + (f" and {len(holders) - 20} more" if len(holders) > 20 else "")
+        return {**answer, "message": f"{wanted} was not revoked: {shown} hold it, or may hold it. {again}"}
+    return {**answer, "possible": True}
+
+
+def revocation_notes(revoking: Row, finished: t.Mapping[str, Row]) -> list[str]:
+    """Return what a revocation means for users, if there was one."""
+    if revoking.get("note"):
+        return [revoking["note"]]
+    if not finished.get(revoking.get("ring", ""), {}).get("revoked"):
+        return []
+    return [
+        f"{revoking['fingerprint']} is revoked: its private key is destroyed on the vault host and the replicas, and taken off "
+        "the endpoint hosts.",
+        "WhatsApp clients cache the public key for 7 days, at most just under 30. One that still uses the revoked key gets 421 "
+        "from the endpoint, fetches the new key and sends again. Where an endpoint does not answer 421, users see errors meanwhile.",
+        "What was sent under the revoked key before can be read by whoever has the leaked private key.",
+    ]
+
+
+def finished_rows(results: Rows, revoking: Row, revoked: Row) -> dict[str, Row]:
+    """Return by key name what its keyring holds at the end: C(generations), what was C(removed), and what was C(revoked).
+
+    C(results) are of the last loop of the keyring module; C(revoking) is what revocation returned, C(revoked) what the module
+    answered.
+    """
+    done = revoking.get("fingerprint") if revoking.get("possible") and "generations" in revoked else None
+    return {
+        result["item"]: {
+            "generations": result["generations"], "removed": result.get("removed", []),
+            "revoked": done if done and result["item"] == revoking["ring"] else None,
+        }
+        for result in results if "generations" in result
+    }
+
+
+def changed_keyrings(keyrings: Rows, finished: t.Mapping[str, Row]) -> Rows:
+    """Return the keyring rows whose generations are not as they were put on endpoints and replicas, with those of the end."""
+    return [
+        {**ring, "generations": finished[ring["name"]]["generations"]} for ring in keyrings
+        if ring["name"] in finished and not ring["check_mode"]
+        and _states(finished[ring["name"]]["generations"]) != _states(ring["generations"])
+    ]
+
+
+def _states(generations: Rows) -> list[tuple[str, str]]:
+    return [(generation["id"], generation["state"]) for generation in generations]
+
+
+def late_failures(revoking: Row, revoked: Row, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows) -> list[str]:  # noqa: PLR0917
+    """Return what went wrong after the numbers were done, each with its remedy."""
+    found = [revoking["message"]] if revoking.get("message") else []
+    if revoking.get("possible") and "generations" not in revoked:
+        found.append(f"The key could not be revoked: {said(revoked, NO_ANSWER)}")
+    found += [f"{result['item']} (keyring): {said(result, NO_ANSWER)}" for result in finished if "generations" not in result]
+    found += [f"{row['host']} (replica of {row['key_name']}): {row['message']}" for row in copied if row["message"]]
+    found += [f"{row['endpoint']} (endpoint): its manifest could not be brought up to date: {row['message']}"
+              for row in deployed if row["message"]]
+    return found + [row["message"] for row in reloads]

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""Host variables into rows: numbers as the modules take them, and endpoints.
+
+A mistake in a host's variables is that host's alone. Only the rows of numbers carry credentials (public_rows takes them out).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from jinja2 import Undefined
+
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, Spec, number_list
+from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
+
+Row = dict[str, t.Any]
+Rows = list[Row]
+
+_PREFIX = "whatsapp_"
+_OPTIONS = ("phone_number_id", *CONNECTION)
+# What the modules will check of a number; checked here first, where a mistake is that number's alone.
+_NUMBER = ArgumentSpecValidator(number_list({})["options"])
+
+# The variables of an endpoint host, without their prefix. An unset one gets its default here.
+_ENDPOINT: Spec = {
+    "endpoint_url": {"type": "str"},
+    "endpoint_deploy": {"type": "bool", "default": True},
+    "endpoint_keys_path": {"type": "path", "default": "/etc/whatsapp-flows/endpoint-keys"},
+    "endpoint_keys_owner": {"type": "str"},
+    "endpoint_keys_group": {"type": "str"},
+    "endpoint_keys_mode": {"type": "raw"},
+    "endpoint_keys_directory_mode": {"type": "raw"},
+    "endpoint_timeout": {"type": "float", "default": 10.0},
+    "key_names": {"type": "list", "elements": "str"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "allow_http": {"type": "bool", "default": False},
+}
+_ENDPOINT_CHECKS = ArgumentSpecValidator(_ENDPOINT)
+
+
+class HostProblem(Exception):
+    """A host variable that cannot be used; the message names it and never its value."""
+
+
+def collect_numbers(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
+    """Return one row a host: its name, key name and the options that its variables set.
+
+    A host whose variables cannot be used gets a row with C(problem) instead of options, so that it fails as that number
+    alone.
+    """
+    return [_collect_number(host, hostvars) for host in hosts]
+
+
+def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
+    row: Row = {"name": host, "key_name": "default"}
+    try:
+        variables = hostvars[host]
+        key_name = _variable(variables, "key_name")
+        row["key_name"] = "default" if key_name is None else str(key_name)
+        if not KEY_NAME.fullmatch(row["key_name"]):
+            row["key_name"] = "default"
+            raise HostProblem("whatsapp_key_name may hold letters, digits, - and _ only, at most 64.")
+        for option in _OPTIONS:
+            value = _variable(variables, option)
+            if value is not None:
+                row[option] = value
+        row.setdefault("phone_number_id", host if host.isdigit() else None)
+        if row["phone_number_id"] is None:
+            raise HostProblem("It has no phone-number ID: set the host variable whatsapp_phone_number_id.")
+        row["phone_number_id"] = str(row["phone_number_id"]).strip()
+        _check(_NUMBER, {option: row[option] for option in _OPTIONS if option in row})
+    except HostProblem as problem:
+        return {"name": host, "key_name": row["key_name"], "phone_number_id": str(row.get("phone_number_id") or ""),
+                "problem": str(problem)}
+    return row
+
+
+def collect_endpoints(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
+    """Return one row an endpoint host: C(name), and its variables without their prefix, typed, with defaults.
+
+    C(key_names) is None where it serves every key. A host whose variables cannot be used has C(problem) beside it.
+    """
+    return [_collect_endpoint(host, hostvars) for host in hosts]
+
+
+def _collect_endpoint(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
+    row: Row = {"name": host, "key_names": None}
+    try:
+        given = {option: _variable(hostvars[host], option) for option in _ENDPOINT}
+        row.update(_check(_ENDPOINT_CHECKS, {option: value for option, value in given.items() if value is not None}))
+        if not row["endpoint_url"]:
+            raise HostProblem("It has no URL, so it cannot prove anything: set the host variable whatsapp_endpoint_url.")
+        wrong = [name for name in row["key_names"] or () if not KEY_NAME.fullmatch(name)]
+        if wrong:
+            row["key_names"] = None
+            raise HostProblem("whatsapp_key_names may hold letters, digits, - and _ only, at most 64 in each name.")
+        _variable(hostvars[host], "app_secret")  # used later, where a failure could not be told as this host's
+    except HostProblem as problem:
+        row["problem"] = str(problem)
+    return row
+
+
+def serves(endpoint: Row, key_name: str) -> bool:
+    """Tell whether an endpoint has to decrypt with a key."""
+    return endpoint["key_names"] is None or key_name in endpoint["key_names"]
+
+
+def _check(validator: ArgumentSpecValidator, given: Row) -> Row:
+    """Return the options as the modules will have them. Raises HostProblem."""
+    result = validator.validate(given)
+    if result.error_messages:
+        raise HostProblem(f"The host variables whatsapp_… are not as the modules need them: {'; '.join(result.error_messages)}.")
+    return t.cast(Row, result.validated_parameters)
+
+
+def _variable(variables: t.Mapping[str, t.Any], option: str) -> t.Any:
+    """Return a host variable, templated, or None where it is not set. Raises HostProblem."""
+    name = _PREFIX + option
+    try:
+        value = variables.get(name)
+        if isinstance(value, Undefined):  # ansible-core 2.19 and newer hand it over, and it raises when it is used
+            str(value)
+    except Exception as error:
+        # Templating fails in different ways from one ansible-core to the next. The error's text can quote a value, so
+        # only the name of an undefined variable is taken from it.
+        raise HostProblem(_cannot_template(name, str(error))) from None
+    # ansible-core up to 2.18 hands over the text untemplated where a variable in it is undefined.
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        raise HostProblem(_cannot_template(name, ""))
+    return value
+
+
+def _cannot_template(name: str, why: str) -> str:
+    undefined = re.search(r"'(\w+)' is undefined", why)
+    cause = f"'{undefined.group(1)}' is undefined" if undefined else "a variable that it refers to is undefined or wrong"
+    return f"The host variable {name} cannot be templated: {cause}."
+
+
+def public_rows(numbers: Rows) -> Rows:
+    """Return of the numbers what may be shown and stored: name, ID, key name and problem."""
+    return [{key: row[key] for key in ("name", "phone_number_id", "key_name", "problem") if key in row} for row in numbers]
+
+
+def for_module(numbers: Rows, credentials: t.Mapping[str, str], plan: Rows | None = None) -> Rows:
+    """Return the usable numbers as the modules' option phone_numbers takes them, with their credentials.
+
+    C(credentials) are for the numbers that have none of their own; an empty one counts as none. With a plan, only the
+    numbers that need a POST, each with its key and compare-and-set.
+    """
+    shared = {name: value for name, value in credentials.items() if value}
+    usable = [{**shared, **{k: v for k, v in row.items() if k != "key_name"}} for row in numbers if "problem" not in row]
+    if plan is None:
+        return usable
+    wanted = {row["name"]: row for row in plan if row["publish"]}
+    return [
+        {
+            **row,
+            "business_public_key": wanted[row["name"]]["business_public_key"],
+            "expected_fingerprints": wanted[row["name"]]["expected"],
+        }
+        for row in usable if row["name"] in wanted
+    ]
