@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 JOBS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration lint sanity bench build clean
+.PHONY: help demo test unit integration slow lint sanity bench build clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,7 +28,7 @@ $(VENV)/ready-lint: tests/requirements-lint.txt $(VENV)/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
 	@touch $@
 
-demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox as the API
+demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox as the API and two endpoints
 	@$(BIN)/python tests/demo/demo.py
 
 test: $(VENV)/ready ## Run the tests
@@ -39,6 +39,9 @@ unit: $(VENV)/ready ## Run the unit tests alone
 
 integration: $(VENV)/ready ## Run the integration tests alone
 	$(BIN)/python -m pytest -n $(JOBS) tests/integration
+
+slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, two runs at once
+	$(BIN)/python -m pytest -n $(JOBS) tests/slow
 
 lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibull-changelog
 	PATH="$(abspath $(BIN)):$$PATH" tests/tools/lint.sh

@@ -50,6 +50,12 @@ class OldKey:
             serialization.BestAvailableEncryption(self.passphrase.encode()),
         )
 
+    def deployed_pem(self, passphrase: str) -> bytes:
+        """Return the private key as it lies on an endpoint."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(passphrase.encode())
+        )
+
     @property
     def fingerprint(self) -> str:
         return fingerprint_of(self.public_pem)
@@ -143,6 +149,16 @@ class Endpoint:
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         self.url = _wait_for(ready, self.process, "endpoint")
+
+    def deploy(self, *keys: OldKey) -> None:
+        """Put keys into its folder by hand, as a user without the role would."""
+        folder = self.keys / "default"
+        folder.mkdir(parents=True)
+        rows = [{"fingerprint": key.fingerprint, "file": f"key-{index}.pem", "state": "retired"} for index, key in enumerate(keys)]
+        for key, row in zip(keys, rows):
+            (folder / row["file"]).write_bytes(key.deployed_pem(self.passphrase))
+        manifest = {"schema": 1, "key_name": "default", "current": None, "keys": rows}
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
     def stop(self) -> None:
         """End it."""

@@ -4,7 +4,7 @@
 
 """A WhatsApp Flows endpoint that decrypts with every key that is deployed to it. Copy it, and replace answer().
 
-    WHATSAPP_ENDPOINT_PASSPHRASE=… WHATSAPP_APP_SECRET=… python flow_endpoint.py --keys /etc/whatsapp-flows/endpoint --port 8080
+    WHATSAPP_ENDPOINT_PASSPHRASE=… WHATSAPP_APP_SECRET=… python flow_endpoint.py --keys /etc/whatsapp-flows/endpoint-keys
 
 It needs aiohttp and cryptography, and speaks plain HTTP: put your TLS proxy in front. Keys are read again when a manifest.json or
 a key file changes, and on SIGHUP. How it all fits together: docs/endpoints.md of the Ansible collection waba.flows.

@@ -180,6 +180,12 @@ def in_work(ring: Ring) -> list[str]:
     return [one.fingerprint for one in (ring.current, ring.pending) if one is not None]
 
 
+def revived(ring: Ring, source: Ring) -> list[str]:
+    """Return the fingerprints of a ring's revoked generations that a source has in another state: which no key comes back to."""
+    usable = {one.fingerprint for one in source.generations if one.state != "revoked"}
+    return [one.fingerprint for one in ring.generations if one.state == "revoked" and one.fingerprint in usable]
+
+
 def burying(ring: Ring, gone: t.Iterable[Generation], now: str) -> Ring:
     """Return a ring together with generations that it does not have, as revoked ones: until their files are deleted."""
     return dataclasses.replace(ring, generations=(*ring.generations, *(

@@ -65,8 +65,7 @@ def _public_keys(rows: t.Iterable[Params]) -> dict[str, PublicKey]:
             key = parse_public_key(str(row.get("business_public_key") or ""))
         except WabaError:
             continue
-        if key.fingerprint == row["fingerprint"]:
-            found[key.fingerprint] = key
+        found[key.fingerprint] = key
     return found
 
 

@@ -211,15 +211,19 @@ class Run:
         return self.keyring.store(key, "pending", "generated", self.request.now)
 
     def _check_source(self) -> None:
-        """Refuse a source that does not know what numbers hold of this copy: it was lost, or is older."""
-        lost = g.unknown(self.request.source.ring, g.in_work(self.keyring.ring))
-        if lost and not self.request.force:
-            raise KeyringError(
-                f"{self.keyring.folder} on {os.uname().nodename} has {', '.join(lost)} as current or pending, which the source "
-                "does not know: the source was lost or is older than this copy. Nothing was changed.",
-                f"Rebuild the source from this copy: {_RESTORE} (the copy's name in the inventory). Only if this copy may be "
-                "lost, use force.",
-            )
+        """Refuse a source that does not know what numbers hold of this copy, or what was revoked: it was lost, or is older."""
+        here, source = self.keyring.ring, self.request.source.ring
+        lost, revived = g.unknown(source, g.in_work(here)), g.revived(here, source)
+        if self.request.force or not (lost or revived):
+            return
+        newer = [f"{', '.join(lost)} as current or pending, which the source does not know"] if lost else []
+        newer += [f"{', '.join(revived)} as revoked, which the source has not"] if revived else []
+        raise KeyringError(
+            f"{self.keyring.folder} on {os.uname().nodename} has {', and '.join(newer)}: "
+            "the source was lost or is older than this copy. Nothing was changed.",
+            f"Rebuild the source from this copy: {_RESTORE} (the copy's name in the inventory). Only if this copy may be "
+            "lost, use force.",
+        )
 
     def _key_to_copy(self, generation: g.Generation) -> PrivateKey | None:
         """Return the private key of the source's that is missing here; None where check mode cannot have it."""

@@ -79,7 +79,8 @@ options:
       - V(pruned) deletes retired keys that no number was seen holding for O(retention). Use it only after every number was read.
       - V(mirrored) makes this keyring an exact copy of O(source). Keys are written, read back and opened before the copy names
         them; then those are destroyed that the source no longer has, or has as revoked. It is refused where the source does not
-        know the current or the pending key of this copy, because then the source was lost or is older.
+        know the current or the pending key of this copy, or still has a key that was revoked here, because then the source was
+        lost or is older.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
       - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
@@ -113,8 +114,8 @@ options:
     description:
       - With O(state=staged), create a pending key although the current one is not due.
       - With O(state=present) and an import, retire the current key in favour of the imported one.
-      - With O(state=mirrored), copy the source although it does not know the current or the pending key of this copy, which are
-        then destroyed here.
+      - With O(state=mirrored), copy the source although it was lost or is older. Keys of this copy that it does not know are then
+        destroyed here.
     type: bool
     default: false
   retention:

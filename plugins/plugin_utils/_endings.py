@@ -18,16 +18,17 @@ from ._plan import merge_number
 from ._proofs import wanted_proofs
 
 
-def promotable(keyrings: Rows, rows: Rows, left_out: int) -> Rows:
+def promotable(keyrings: Rows, rows: Rows, left_out: int, stops: t.Collection[str] = ()) -> Rows:
     """Return name and fingerprint of each pending key that every number holds which was read and not refused.
 
-    At least one number must hold it. With numbers left out by --limit nothing is promoted: the next whole run goes on.
+    At least one number must hold it. With numbers left out by --limit nothing is promoted: the next whole run goes on. Nor is
+    a key that was stopped: an endpoint did not decrypt what was published, or the numbers are about to go back.
     """
     if left_out:
         return []
     ready = []
     for ring in keyrings:
-        if not ring.get("pending"):
+        if not ring.get("pending") or ring["name"] in stops:
             continue
         own = [row for row in rows if row["key_name"] == ring["name"] and row["readable"] and row["outcome"] != "refused"]
         if own and all(row["outcome"] not in UNMET and row["after"] == ring["pending"] for row in own):
@@ -63,26 +64,31 @@ def is_complete(rows: Rows, left_out: int) -> bool:
 def undo_plan(rows: Rows, stops: t.Mapping[str, str], results: Rows) -> dict[str, t.Any]:
     """Return how the numbers that this run changed go back to the keys they had, for the keys that were stopped.
 
-    C(results) are of a loop of the keyring module, state read. C(plan) has the shape of make_plan's rows; C(impossible) says by
-    number why it cannot go back; C(wanted) are the keys that the endpoints have to prove first.
+    C(results) are of a loop of the keyring module, state read. C(plan) has the shape of make_plan's rows, with the key that is
+    left as C(leaves); C(impossible) says by number why it cannot go back; C(wanted) are the keys that the endpoints have to
+    prove first.
     """
     rings = {result["item"]: {g["fingerprint"]: g for g in result.get("generations", [])} for result in results}
-    plan, impossible = [], {}
+    unread = {result["item"]: said(result, NO_ANSWER) for result in results if "generations" not in result}
+    plan: Rows = []
+    impossible: dict[str, str] = {}
     for row in rows:
         if row["key_name"] not in stops or not row["changed"] or row["before"] == row["target"]:
             continue
         generation = rings.get(row["key_name"], {}).get(row["before"])
         if row["before"] is None:
             impossible[row["name"]] = "it had no key before, and the API cannot take one away"
+        elif row["key_name"] in unread:
+            impossible[row["name"]] = f"the keyring '{row['key_name']}' could not be read: {unread[row['key_name']]}"
         elif generation is None:
             impossible[row["name"]] = f"its previous key {row['before']} is not in the keyring"
-        elif not generation.get("usable"):
+        elif not generation.get("usable") or not generation.get("business_public_key"):
             impossible[row["name"]] = f"the private key of {row['before']} is {generation['state']} or cannot be opened"
         else:
             plan.append({
                 **{name: row[name] for name in ("name", "phone_number_id", "key_name", "status", "readable")},
-                "before": row["after"], "after": row["after"], "target": row["before"], "publish": True, "outcome": "replaced",
-                "message": "", "business_public_key": generation["business_public_key"],
+                "before": row["after"], "after": row["after"], "target": row["before"], "leaves": row["target"], "publish": True,
+                "outcome": "replaced", "message": "", "business_public_key": generation["business_public_key"],
                 "expected": sorted({row["target"], row["before"]}),
             })
     return {"plan": plan, "impossible": impossible, "wanted": wanted_proofs(plan)}
@@ -100,10 +106,13 @@ def undo_allowed(undo: Row, proofs: Rows) -> dict[str, t.Any]:
 
 
 def undo_rings(undo: Row, results: Rows) -> Rows:
-    """Return name and current fingerprint of each keyring whose pending key is to be given up, as numbers go back from it."""
-    names = {row["key_name"] for row in undo["plan"]}
+    """Return name and current fingerprint of each keyring whose pending key is to be given up, as numbers go back from it.
+
+    Numbers that go back from the current key, which mended their drift, give nothing up.
+    """
+    left = {(row["key_name"], row["leaves"]) for row in undo["plan"]}
     return [{"name": result["item"], "fingerprint": result["current"]} for result in results
-            if result["item"] in names and result.get("current")]
+            if result.get("current") and any(name == result["item"] and key != result["current"] for name, key in left)]
 
 
 def given_up_rows(asked: Rows, results: Rows) -> Rows:
@@ -118,14 +127,15 @@ def given_up_rows(asked: Rows, results: Rows) -> Rows:
 
 def undone_rows(rows: Rows, undo: Row, published: Row) -> Rows:
     """Return the rows with what came of going back: C(rolled_back) is true or false, and C(after) what is held then."""
-    said = {row["name"]: row for row in published.get("numbers", [])}
-    back = {row["name"]: merge_number(row, said.get(row["name"]), published) for row in undo["plan"]}
+    answers = {row["name"]: row for row in published.get("numbers", [])}
+    back = {row["name"]: merge_number(row, answers.get(row["name"]), published) for row in undo["plan"]}
     return [_undone_row(row, back.get(row["name"]), undo["impossible"].get(row["name"])) for row in rows]
 
 
 def _undone_row(row: Row, back: Row | None, impossible: str | None) -> Row:
     if impossible is not None:
-        return {**row, "rolled_back": False, "message": f"{row['message']} It was not rolled back: {impossible}.".strip()}
+        why = impossible.rstrip(".")
+        return {**row, "rolled_back": False, "message": f"{row['message']} It was not rolled back: {why}.".strip()}
     if back is None:
         return row
     message = row["message"]
@@ -171,7 +181,8 @@ def revocation_notes(revoking: Row, finished: t.Mapping[str, Row]) -> list[str]:
         f"{revoking['fingerprint']} is revoked: its private key is destroyed on the vault host and the replicas, and taken off "
         "the endpoint hosts.",
         "WhatsApp clients cache the public key for 7 days, at most just under 30. One that still uses the revoked key gets 421 "
-        "from the endpoint, fetches the new key and sends again. Where an endpoint does not answer 421, users see errors meanwhile.",
+        "from the endpoint, fetches the new key and sends again. Where an endpoint does not answer 421, users see errors "
+        "meanwhile.",
         "What was sent under the revoked key before can be read by whoever has the leaked private key.",
     ]
 
@@ -205,7 +216,9 @@ def _states(generations: Rows) -> list[tuple[str, str]]:
     return [(generation["id"], generation["state"]) for generation in generations]
 
 
-def late_failures(revoking: Row, revoked: Row, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows) -> list[str]:  # noqa: PLR0917
+def late_failures(
+    revoking: Row, *, revoked: Row, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows
+) -> list[str]:
     """Return what went wrong after the numbers were done, each with its remedy."""
     found = [revoking["message"]] if revoking.get("message") else []
     if revoking.get("possible") and "generations" not in revoked:

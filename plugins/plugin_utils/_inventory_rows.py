@@ -38,12 +38,12 @@ _ENDPOINT: Spec = {
     "endpoint_keys_mode": {"type": "raw"},
     "endpoint_keys_directory_mode": {"type": "raw"},
     "endpoint_timeout": {"type": "float", "default": 10.0},
-    "key_names": {"type": "list", "elements": "str"},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
     "allow_http": {"type": "bool", "default": False},
 }
 _ENDPOINT_CHECKS = ArgumentSpecValidator(_ENDPOINT)
+_KEY_NAMES = ArgumentSpecValidator({"key_names": {"type": "list", "elements": "str"}})
 
 
 class HostProblem(Exception):
@@ -94,18 +94,23 @@ def collect_endpoints(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -
 def _collect_endpoint(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
     row: Row = {"name": host, "key_names": None}
     try:
+        row["key_names"] = _key_names(hostvars[host])  # first, so that a mistake elsewhere concerns these keys alone
         given = {option: _variable(hostvars[host], option) for option in _ENDPOINT}
         row.update(_check(_ENDPOINT_CHECKS, {option: value for option, value in given.items() if value is not None}))
         if not row["endpoint_url"]:
             raise HostProblem("It has no URL, so it cannot prove anything: set the host variable whatsapp_endpoint_url.")
-        wrong = [name for name in row["key_names"] or () if not KEY_NAME.fullmatch(name)]
-        if wrong:
-            row["key_names"] = None
-            raise HostProblem("whatsapp_key_names may hold letters, digits, - and _ only, at most 64 in each name.")
         _variable(hostvars[host], "app_secret")  # used later, where a failure could not be told as this host's
     except HostProblem as problem:
         row["problem"] = str(problem)
     return row
+
+
+def _key_names(variables: t.Mapping[str, t.Any]) -> list[str] | None:
+    """Return the names of the keys that an endpoint serves, or None where it serves every key. Raises HostProblem."""
+    names: list[str] | None = _check(_KEY_NAMES, {"key_names": _variable(variables, "key_names")})["key_names"]
+    if not all(KEY_NAME.fullmatch(name) for name in names or ()):
+        raise HostProblem("whatsapp_key_names may hold letters, digits, - and _ only, at most 64 in each name.")
+    return names
 
 
 def serves(endpoint: Row, key_name: str) -> bool:

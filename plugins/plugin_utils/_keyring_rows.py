@@ -48,8 +48,8 @@ def keyring_rows(results: Rows, problems: t.Mapping[str, str] | None = None) -> 
         for result in results
     ]
     known = {row["name"] for row in rows}
-    blank = {"to_publish": None, "generations": [], "pending": None, "current": None, "predicted": False, "check_mode": False,
-             "due_at": None, "other_run": None, "reencrypted": []}
+    blank: Row = {"to_publish": None, "generations": [], "pending": None, "current": None, "predicted": False,
+                  "check_mode": False, "due_at": None, "other_run": None, "reencrypted": []}
     return rows + [{**blank, "name": name, "message": message} for name, message in (problems or {}).items() if name not in known]
 
 
@@ -80,7 +80,7 @@ def keyring_of(results: Rows, fingerprint: str) -> str:
             return str(result["item"])
     unread = [f"{result['item']}: {said(result, NO_ANSWER)}" for result in results if "generations" not in result]
     known = [f"{g['fingerprint']} ({result['item']}, {g['state']})" for result in results for g in result.get("generations", [])]
-    because = f" Not readable: {'; '.join(unread)}." if unread else ""
+    because = f" Not readable: {'; '.join(unread).rstrip('.')}." if unread else ""
     raise ValueError(f"No keyring of these numbers has the key {wanted}. Known: {', '.join(known) or 'none'}.{because}")
 
 
@@ -106,17 +106,25 @@ def copies(hosts: t.Sequence[str], key_names: t.Sequence[str]) -> Rows:
 
 
 def copy_source(results: Rows, key_name: str) -> dict[str, t.Any]:
-    """Return a keyring as the keyring module's option source takes it; private keys go along where they were exported."""
+    """Return a keyring as the keyring module's option source takes it; private keys go along where they were exported.
+
+    One that could not be read lacks C(generations), so that the module refuses it: it would be copied as an empty one.
+    """
     result = next((result for result in results if result["item"] == key_name), {})
-    return {"generations": result.get("generations", []), "accepted": result.get("accepted", {}),
-            "private_keys": result.get("exported") or {}}
+    source = {"accepted": result.get("accepted", {}), "private_keys": result.get("exported") or {}}
+    return {**source, "generations": result["generations"]} if "generations" in result else source
 
 
-def copy_rows(results: Rows) -> Rows:
-    """Return a row a copy that was to be made of a keyring, from a loop over items with C(host) and C(key_name)."""
+def copy_rows(results: Rows, sources: Rows | None = None) -> Rows:
+    """Return a row a copy that was to be made of a keyring, from a loop over items with C(host) and C(key_name).
+
+    C(sources) are the results that copy_source took the keyrings from.
+    """
+    lost = {result["item"]: f"The vault host did not hand its keys over: {said(result, NO_ANSWER)}"
+            for result in sources or () if "generations" not in result}
     return [
         {**result["item"], "changed": result.get("changed", False),
-         "message": "" if "generations" in result else said(result, NO_ANSWER)}
+         "message": lost.get(result["item"]["key_name"]) or ("" if "generations" in result else said(result, NO_ANSWER))}
         for result in results if isinstance(result.get("item"), dict)
     ]
 
@@ -140,7 +148,8 @@ def bundles(keyrings: Rows, taken: t.Sequence[Row], key_names: t.Sequence[str] |
 def deployed_rows(results: Rows) -> Rows:
     """Return a row an endpoint host and key that was deployed to, from a loop over the hosts' names.
 
-    C(added) are keys that were written. Where the host gave no rows at all there is one row with C(key_name) None, which concerns each of its keys.
+    C(added) are keys that were written. Where the host gave no rows at all there is one row with C(key_name) None, which
+    concerns each of its keys.
     """
     rows = []
     for result in results:
@@ -156,7 +165,13 @@ def deployed_rows(results: Rows) -> Rows:
 
 
 def deployment(ring: Row, taken: Rows) -> dict[str, t.Any]:
-    """Return a key as the user's own deployment tasks take it: C(key_name), C(manifest), and C(files) by name (encrypted)."""
+    """Return a key as the user's own deployment tasks take it: C(key_name), C(manifest), and C(files) by name (encrypted).
+
+    Raises ValueError where the private keys were to be taken and were not: without them C(files) means no change of keys.
+    """
+    lost = [said(result, NO_ANSWER) for result in taken if result["item"] == ring["name"] and result.get("exported") is None]
+    if lost:
+        raise ValueError(f"The vault host did not hand the keys of '{ring['name']}' over: {lost[0]}")
     bundle = bundles([ring], taken)[0]
     files = {f"{identity}.pem": pem for identity, pem in bundle["private_keys"].items()}
     fields = {field.name for field in dataclasses.fields(Generation)}

@@ -6,7 +6,8 @@
 
 """What each number needs, in which waves it gets it, and what came of it. Pure, and without secrets.
 
-numbers, what the API says and the keyrings → plan; plan → waves; plan and what each wave brought → rows."""
+numbers, what the API says and the keyrings → plan; plan → waves; plan and what each wave brought → rows.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +43,11 @@ def make_plan(
     that its keyring does not know and that the caller did not allow to be replaced. C(expected) makes each later POST a
     compare-and-set, also against what another run may do meanwhile.
     """
-    said = {row["name"]: row for row in read}
+    answers = {row["name"]: row for row in read}
     rings = {ring["name"]: ring for ring in keyrings}
-    allowed = normalised(replaceable, "encryption_keys_replaceable_fingerprints")
+    allowed = normalised(as_list(replaceable), "encryption_keys_replaceable_fingerprints")
     return [
-        _plan_number(row, said.get(row["name"]), rings.get(row["key_name"]), replace_foreign, allowed) for row in numbers
+        _plan_number(row, answers.get(row["name"]), rings.get(row["key_name"]), replace_foreign, allowed) for row in numbers
     ]
 
 
@@ -86,10 +87,15 @@ def held(read: Rows) -> list[str]:
     return sorted({row["fingerprint"] for row in read if row["outcome"] == "read" and row["fingerprint"]})
 
 
+def as_list(value: t.Any) -> list[t.Any]:
+    """Return a list that may have been given as text with commas, as C(-e) and surveys of AWX do."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else list(value)
+
+
 def wave_sizes(sizes: t.Sequence[t.Any]) -> list[tuple[int, bool]]:
     """Return the sizes of the waves, each with whether it is in percent. Raises ValueError."""
     found = []
-    for size in sizes:
+    for size in as_list(sizes):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(%?)\s*", str(size))
         if match is None or int(match.group(1)) < 1 or (match.group(2) and int(match.group(1)) > 100):
             raise ValueError(f"encryption_keys_waves: '{size}' is not a number from 1 on, or a percentage from 1% to 100%.")
@@ -102,7 +108,8 @@ def wave_sizes(sizes: t.Sequence[t.Any]) -> list[tuple[int, bool]]:
 def make_waves(plan: Rows, stopped: t.Collection[str], sizes: t.Sequence[t.Any]) -> list[list[str]]:
     """Return the names of the numbers that need a POST, in waves; the last size repeats, as Ansible's C(serial) does."""
     names = [row["name"] for row in plan if row["publish"] and row["key_name"] not in stopped]
-    waves, parsed, start = [], wave_sizes(sizes), 0
+    waves: list[list[str]] = []
+    parsed, start = wave_sizes(sizes), 0
     while start < len(names):
         size, percent = parsed[min(len(waves), len(parsed) - 1)]
         count = max(1, len(names) * size // 100) if percent else size
@@ -131,21 +138,26 @@ def stopped(plan: Rows, done: Rows, max_failures: int) -> dict[str, str]:
     C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that), or
     an endpoint does not decrypt what was published.
     """
-    failures: dict[str, list[str]] = collections.defaultdict(list)
+    failures: dict[str, dict[str, int]] = collections.defaultdict(dict)  # by key: the numbers, and in which wave
     reasons: dict[str, str] = {}
     for wave in done:
         for row in _wave_rows(plan, wave):
             if row["outcome"] in UNMET:
-                failures[row["key_name"]].append(row["name"])
+                failures[row["key_name"]][row["name"]] = wave["wave"]
         for name, failed in failures.items():
             if 0 <= max_failures < len(failed):
-                others = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-                reasons.setdefault(name, f"{', '.join(failed[:5])}{others} failed in wave {wave['wave']}")
+                reasons.setdefault(name, _too_many(failed))
         for proof in wave["proofs"]:
             if proof["proven"] is False:
                 why = f"the endpoint {proof['endpoint']} did not decrypt what was published: {proof['message']}"
                 reasons.setdefault(proof["key_name"], f"after wave {wave['wave']} {why}")
     return reasons
+
+
+def _too_many(failed: t.Mapping[str, int]) -> str:
+    names, waves = list(failed), sorted(set(failed.values()))
+    others = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{others} failed in wave{'s' * (len(waves) > 1)} {', '.join(map(str, waves))}"
 
 
 def final_rows(plan: Rows, done: Rows, blocks: t.Mapping[str, t.Sequence[str]], stops: t.Mapping[str, str]) -> Rows:
@@ -191,9 +203,10 @@ def merge_number(plan: Row, row: Row | None, published: Row) -> Row:
     if row["outcome"] == "refused":
         message = f"Somebody set another key, {row['fingerprint']}, while this run was going on. Run again when that is settled."
     known = row["fingerprint"] is not None or not row["changed"]
-    after = row["fingerprint"] if row["fingerprint"] or row["changed"] else plan["after"]
+    # What was read before stands where this row tells of neither a key nor a change.
+    now = row if row["fingerprint"] or row["changed"] else {"fingerprint": plan["after"], "status": plan["status"]}
     return {
-        **kept, "before": row["previous_fingerprint"] or plan["before"], "after": after,
-        "status": row["status"] or plan["status"], "outcome": row["outcome"], "changed": row["changed"],
-        "attempts": row["attempts"], "seconds": row.get("seconds", 0.0), "certain": known, "message": message,
+        **kept, "before": row["previous_fingerprint"] or plan["before"], "after": now["fingerprint"], "status": now["status"],
+        "outcome": row["outcome"], "changed": row["changed"], "attempts": row["attempts"],
+        "seconds": row["seconds"], "certain": known, "message": message,
     }

@@ -39,8 +39,9 @@ def make_report(run: Row, finished_at: str) -> Row:
     shown = ("rotation", "fingerprint", "state")
     summary["keys"] = {key["name"]: {name: key[name] for name in shown} for key in document["keys"]}
     summary["failed_numbers"] = sum(row["outcome"] in UNMET for row in document["numbers"])
-    eventful = bool(document["failures"]) or any(row["changed"] for row in run["rows"]) or any(
-        key["promoted"] or key["rolled_back"] or key["revoked"] or key["removed"] for key in document["keys"])
+    changed = any(row["changed"] for row in (*run["rows"], *run["copied"], *run["deployed"]))
+    events = ("promoted", "rolled_back", "revoked", "removed", "reencrypted")
+    eventful = bool(document["failures"]) or changed or any(key[name] for key in document["keys"] for name in events)
     return {
         "eventful": eventful, "document": document, "lines": _lines(run, document), "failures": document["failures"],
         "summary": summary,
@@ -57,7 +58,7 @@ def _document(run: Row, finished_at: str) -> Row:
         "finished_at": finished_at,
         "duration_seconds": round((_time(finished_at) - _time(run["started_at"])).total_seconds(), 3),
         "check_mode": any(ring["check_mode"] for ring in run["keyrings"]),
-        "left_out": run["left_out"],
+        "left_out": int(run["left_out"]),  # ansible-core up to 2.18 makes text of it
         "counts": dict(sorted(collections.Counter(row["outcome"] for row in rows).items())),
         "keys": [_key(ring, run) for ring in run["keyrings"]],
         "waves": [{"wave": wave["wave"], "numbers": len(wave["names"])} for wave in run["waves_done"]],
@@ -122,7 +123,8 @@ def _failures(run: Row, document: Row) -> list[str]:
     for key in document["keys"]:
         found += [f"{key['name']} (nothing was published for it): {why}" for why in key["blocked"]]
         if key["stopped"]:
-            found.append(f"{key['name']} (stopped): no further wave was started, because {key['stopped']}. " + _stop_remedy(run, key))
+            why = key["stopped"].rstrip(".")
+            found.append(f"{key['name']} (stopped): no further wave was started, because {why}. {_stop_remedy(run, key)}")
     found += [f"{row['name']} (promotion): {row['message']}" for row in run["promoted"] if row["message"]]
     found += [f"{row['name']} (rollback): its pending key could not be given up: {row['message']}"
               for row in run["given_up"] if row["message"]]
@@ -143,10 +145,11 @@ def _failures(run: Row, document: Row) -> list[str]:
 def _stop_remedy(run: Row, key: Row) -> str:
     if key["rolled_back"]:
         return "Its pending key was given up, and is due again when the current one is."
-    if run["on_failure"] == "rollback":
-        return "No number could be rolled back."
-    return ("What is done is kept. Mend the cause, leave the number out of the group, or allow failures with "
-            "encryption_keys_max_failures; the next run goes on with the same key.")
+    kept = "No number was rolled back." if run["on_failure"] == "rollback" else "What is done is kept."
+    if any(row["rolled_back"] for row in run["rows"] if row["key_name"] == key["name"]):
+        kept = "Its numbers went back, but the key was not given up."
+    return (f"{kept} Mend the cause, leave the number out of the group, or allow failures with encryption_keys_max_failures; the "
+            "next run goes on with the same key.")
 
 
 def _grouped(rows: t.Iterable[Row]) -> list[str]:
@@ -175,8 +178,8 @@ def _lines(run: Row, document: Row) -> list[str]:
     lines += run["notes"]
     lines += [f"key {key['name']}: another run, of {key['other_run']}, was at work at the same time; both use the same keys."
               for key in document["keys"] if key["other_run"]]
-    if run["left_out"]:
-        lines.append(f"{run['left_out']} numbers of the group were left out by --limit, so no key was promoted.")
+    if document["left_out"]:
+        lines.append(f"{document['left_out']} numbers of the group were left out by --limit, so no key was promoted.")
     if document["check_mode"]:
         lines.append("Check mode: nothing was changed; this is what a run would do.")
     return lines

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job for real: a sandbox as the API, this machine as the vault host, 24 numbers in 3 WABAs.
+"""The main job for real: a sandbox as the API, this machine as vault host and as host of two endpoints, 24 numbers in 3 WABAs.
 
 Run it with C(make demo). Everything it makes lies in .demo of the checkout, or in the folder that is named as its argument;
 what it started it stops.
@@ -22,11 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fleet import Fleet, example_fleet, fingerprint_of, local_vault, start_sandbox  # noqa: E402
+from tests.fleet import Endpoint, Fleet, example_fleet, fingerprint_of, local_vault, start_sandbox  # noqa: E402
 
 DEMO = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / ".demo"
 REPORT = DEMO / "report.txt"
 PASSPHRASE = "a-demo-passphrase-that-protects-nothing"
+ENDPOINT_PASSPHRASE = "another-demo-passphrase-for-the-endpoints"
 
 
 def say(text: str = "") -> None:
@@ -84,6 +85,7 @@ def playbook(api: Api, name: str, *arguments: str, expect: int) -> str:
         "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
         "ANSIBLE_NOCOWS": "1",
         "WHATSAPP_KEYRING_PASSPHRASE": PASSPHRASE,
+        "WHATSAPP_ENDPOINT_PASSPHRASE": ENDPOINT_PASSPHRASE,
     }
     api.ask("requests", method="DELETE")
     started = time.monotonic()
@@ -110,10 +112,14 @@ def prepare(fleet: Fleet) -> None:
     subprocess.run([sys.executable, str(ROOT / "tests" / "install.py"), str(DEMO / "collections")], check=True)
 
 
-def run_demo(api: Api, fleet: Fleet) -> None:
+def run_demo(api: Api, fleet: Fleet, endpoints: list[Endpoint]) -> None:
     """The story, step by step."""
+    good, broken = endpoints
+    good.start()
+    broken.start(keys=DEMO / "wrong-folder")
     inventory = fleet.inventory(api.base_url, local_vault())
-    inventory["all"]["vars"] = {"encryption_keys_path": str(DEMO / "keys")}
+    inventory["all"]["children"]["whatsapp_endpoints"] = {"hosts": {endpoint.name: endpoint.inventory() for endpoint in endpoints}}
+    inventory["all"]["vars"] = {"encryption_keys_path": str(DEMO / "keys"), "encryption_keys_prove_timeout": 4}
     (DEMO / "inventory.json").write_text(json.dumps(inventory, indent=2), encoding="utf-8")
     rotate = "waba.flows.rotate"
     force = ("-e", "encryption_keys_force=true")
@@ -127,8 +133,16 @@ def run_demo(api: Api, fleet: Fleet) -> None:
              "-e", f"found={DEMO / 'found'}", expect=0)
     title("What would a rotation do? (check mode: not one POST)")
     playbook(api, rotate, *force, "--check", "--diff", expect=2)
-    title("Rotate now: all but the foreign one, which is refused and named, so the run ends failed")
+    title("Rotate now: endpoint-2 was started with a wrong folder and misses the key, so nothing is published")
     playbook(api, rotate, *force, expect=2)
+    pending = current_key("pending")
+    title("Mend endpoint-2, then the same command: all but the foreign number, which is refused and named, so the run ends failed")
+    broken.stop()
+    broken.start()
+    playbook(api, rotate, *force, expect=2)
+    if current_key("current") != pending:
+        raise SystemExit("The rotation did not go on with the same key.")
+    say(f"It went on with the same key: {pending}")
     title("The fleet after the rotation")
     show_state(api, fleet)
     title("Again, as a schedule would: nothing changes, not one POST")
@@ -138,21 +152,31 @@ def run_demo(api: Api, fleet: Fleet) -> None:
     playbook(api, rotate, "-e", allowed, expect=0)
     title("The fleet at the end")
     show_state(api, fleet)
-    title("On the vault host")
-    for path in sorted((DEMO / "keys").rglob("*")):
+    title("On the vault host, and on the endpoint hosts")
+    paths = [path for folder in (DEMO / "keys", good.keys, broken.keys) for path in folder.rglob("*")]
+    for path in sorted(paths):
         say(f"{oct(path.stat().st_mode & 0o7777)}  {path.relative_to(DEMO)}")
 
 
+def current_key(state: str) -> str:
+    """Return the fingerprint of the key of our own numbers that is in a state."""
+    keyring = json.loads((DEMO / "keys" / "default" / "keyring.json").read_text(encoding="utf-8"))
+    return str(next(one["fingerprint"] for one in keyring["generations"] if one["state"] == state))
+
+
 def main() -> None:
-    """Run the demo; stop the sandbox whatever happens."""
+    """Run the demo; stop sandbox and endpoints whatever happens."""
     fleet = example_fleet()
     prepare(fleet)
     api = Api(fleet)
+    endpoints = [Endpoint(name, DEMO, ENDPOINT_PASSPHRASE) for name in ("endpoint-1", "endpoint-2")]
     try:
-        run_demo(api, fleet)
+        run_demo(api, fleet, endpoints)
     finally:
+        for endpoint in endpoints:
+            endpoint.stop()
         api.stop()
-    print(f"\nAll of this is in {REPORT}. Inventory and keyrings lie beside it.")
+    print(f"\nAll of this is in {REPORT}. Inventory, keyrings and the reports of the runs (keys/report-*.json) lie beside it.")
 
 
 if __name__ == "__main__":

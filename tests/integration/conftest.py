@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import os
 import re
@@ -19,11 +20,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.fleet import Endpoint, Fleet, Inventory, example_fleet, local_vault  # noqa: E402
+from tests.fleet import Endpoint, Fleet, Inventory, OldKey, example_fleet, local_vault  # noqa: E402
 from tests.install import install  # noqa: E402
 from tests.sandbox import Sandbox  # noqa: E402
 
@@ -195,10 +197,10 @@ class World:
 
     def command(self, playbook: str, *arguments: str, **variables: t.Any) -> list[str]:
         """Write the inventory and return the command line."""
-        inventory = self.folder / "inventory.json"
-        inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
         for vault in self.vaults.values():
             vault.setdefault("encryption_keys_path", str(self.keys))
+        inventory = self.folder / "inventory.json"
+        inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
         return [str(BIN / "ansible-playbook"), "-i", str(inventory), playbook, "-e", json.dumps(variables), *arguments]
 
     def all_environment(self) -> dict[str, str]:
@@ -231,17 +233,24 @@ class World:
         return self.run(str(path), *arguments, **variables)
 
     def import_old_keys(self) -> None:
-        """Do what the first day is for."""
-        tasks = []
+        """Do what the first day is for, without a playbook, as most tests begin so."""
         for name, key in self.fleet.old_keys.items():
-            path = self.folder / f"old-{name}.pem"
-            path.write_bytes(key.private_pem)
-            tasks.append({"waba.flows.whatsapp_flows_keyring": {
-                "path": str(self.keys), "name": name, "passphrase": PASSPHRASE, "import_private_key_path": str(path),
-                "import_passphrase": key.passphrase,
-            }})
-        done = self.play(tasks)
-        assert done.status == 0, done.output
+            self.import_key(name, key)
+
+    def import_key(self, name: str, key: OldKey) -> None:
+        """Import a private key: as current, or as retired where there is a current one."""
+        if str(self.collections) not in sys.path:
+            sys.path.append(str(self.collections))
+        utils = "ansible_collections.waba.flows.plugins.module_utils"
+        options = importlib.import_module(f"{utils}._argspec").KEYRING_SPEC
+        run_keyring = importlib.import_module(f"{utils}._keyring_run").run_keyring
+        path = self.folder / f"old-{name}.pem"
+        path.write_bytes(key.private_pem)
+        run_keyring({
+            **{option: spec.get("default") for option, spec in options.items()},
+            "path": str(self.keys), "name": name, "passphrase": PASSPHRASE, "import_private_key_path": str(path),
+            "import_passphrase": key.passphrase,
+        }, False)
 
     def keyring(self, name: str) -> dict[str, t.Any]:
         """Return the state of a keyring, as it lies on disk."""
@@ -250,6 +259,36 @@ class World:
     def fingerprint(self, name: str, state: str) -> str | None:
         """Return the fingerprint of a keyring's generation in a state."""
         return next((g["fingerprint"] for g in self.keyring(name)["generations"] if g["state"] == state), None)
+
+
+Files = dict[str, tuple[int, int]]
+
+
+def files(*folders: Path) -> Files:
+    """Return every file and folder below some folders with its size and time, to see that nothing was written."""
+    found = [path for folder in folders for path in [folder, *folder.rglob("*")] if path.exists()]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
+
+
+def opens(path: Path, passphrase: str) -> bool:
+    """Tell whether a file is a private key under a passphrase."""
+    try:
+        serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
+    except ValueError:
+        return False
+    return True
+
+
+def shift(world: World, name: str, days: float) -> None:
+    """Make a keyring as old as if it had been left alone for some days."""
+    path = world.keys / name / "keyring.json"
+    document = json.loads(path.read_text())
+    for generation in document["generations"]:
+        for member, value in generation.items():
+            if member.endswith("_at") and value:
+                then = time.mktime(time.strptime(value, "%Y-%m-%dT%H:%M:%SZ")) - days * 86400
+                generation[member] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.localtime(then))
+    path.write_text(json.dumps(document))
 
 
 @pytest.fixture
@@ -261,3 +300,11 @@ def world(tmp_path: Path, collections: Path) -> t.Iterator[World]:
         world = World(tmp_path, collections, box, fleet)
         yield world
         world.stop()
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """A world whose old keys are imported, without the foreign number."""
+    world.import_old_keys()
+    del world.numbers[world.fleet.foreign]
+    return world

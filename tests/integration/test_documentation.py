@@ -12,10 +12,10 @@ import typing as t
 import pytest
 import yaml
 
-from tests.fleet import OldKey, fingerprint_of, local_vault
+from tests.fleet import Endpoint, OldKey, fingerprint_of, local_vault
 from tests.sandbox import Number, Token
 
-from .conftest import PASSPHRASE, ROOT, World
+from .conftest import ENDPOINT_PASSPHRASE, PASSPHRASE, ROOT, World
 
 IDS = ("106540352242922", "106540352242923", "106540352242924")
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("whatsapp_*.py"))
@@ -44,6 +44,7 @@ def documented(world: World) -> World:
     for identity in IDS:
         pem = OldKey().public_pem if identity == IDS[2] else key.public_pem
         state.numbers[identity] = Number(waba_id=next(iter(state.wabas())), business_public_key=pem, signature_status="VALID")
+    world.fleet.old_keys["documented"] = key
     (world.folder / "flows.pub").write_text(key.public_pem)
     (world.folder / "flows.pem").write_bytes(key.private_pem)
     world.environment["WHATSAPP_ACCESS_TOKEN"] = TOKEN
@@ -58,10 +59,15 @@ def test_examples_of_the_module(documented: World, module: str) -> None:
     text = text.replace("/etc/whatsapp-flows/endpoint-keys", str(documented.folder / "endpoint-keys"))
     text = text.replace("/root/flows-private.pem", str(documented.folder / "flows.pem"))
     text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint_of(held), text)
+    new = OldKey()
+    if "https://flows.example.com/endpoint" in text:
+        endpoint = documented.add_endpoint("endpoint-1")
+        endpoint.deploy(new, documented.fleet.old_keys["documented"])
+        text = text.replace("https://flows.example.com/endpoint", endpoint.url)
     tasks = yaml.safe_load(text)
     taken_for_granted = {
         "whatsapp_access_token": TOKEN, "other_access_token": TOKEN, "whatsapp_app_secret": "an-app-secret",
-        "new_public_key": OldKey().public_pem, "keyring_passphrase": PASSPHRASE, "old_passphrase": "not-a-secret-old-passphrase",
+        "new_public_key": new.public_pem, "keyring_passphrase": PASSPHRASE, "old_passphrase": "not-a-secret-old-passphrase",
         "endpoint_passphrase": "canary-endpoint-passphrase-2846",
     }
     play: dict[str, t.Any] = {
@@ -81,6 +87,12 @@ def use_inventory_of_the_readme(world: World) -> None:
     world.inventory = yaml.safe_load(block)
     groups = world.inventory["all"]["children"]
     groups["whatsapp_vault"]["hosts"]["vault.example.com"] = local_vault()
+    endpoint = Endpoint("flows1", world.folder, ENDPOINT_PASSPHRASE)
+    endpoint.start()
+    world.endpoints["flows1"] = endpoint
+    documented_variables = groups["whatsapp_endpoints"]["hosts"]["flows1.example.com"]
+    del documented_variables["whatsapp_endpoint_keys_group"]  # there is no such group on this machine
+    documented_variables.update(endpoint.inventory())
     groups["whatsapp_numbers"]["vars"]["whatsapp_base_url"] = world.box.base_url
 
 
@@ -123,7 +135,7 @@ def test_numbers_in_the_role_readme_are_its_defaults() -> None:
     options = specs["argument_specs"]["main"]["options"]
     assert sorted(listed) == sorted(defaults) == sorted(options)
     templated = {name for name, value in defaults.items() if "{{" in str(value)}
-    assert templated == {"encryption_keys_passphrase"}
+    assert templated == {"encryption_keys_passphrase", "encryption_keys_endpoint_passphrase"}
     assert {name: option["default"] for name, option in options.items() if name not in templated} == {
         name: value for name, value in defaults.items() if name not in templated
     }

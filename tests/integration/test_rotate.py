@@ -302,6 +302,17 @@ def test_limit_is_a_canary_and_promotes_nothing(world: World) -> None:
     assert world.fingerprint("default", "current") == world.fleet.old_keys["default"].fingerprint
 
 
+def test_values_as_text_as_surveys_give_them(world: World) -> None:
+    """A "false" is no truth, a number in quotes is a number, and a list may come as text with commas."""
+    world.import_old_keys()
+    run = world.run(encryption_keys_force="false", encryption_keys_replace_foreign="false", encryption_keys_waves="1, 50%",
+                    encryption_keys_max_failures="0", encryption_keys_minimum_numbers="24", encryption_keys_prove_timeout="4",
+                    encryption_keys_replaceable_fingerprints=world.fleet.old_keys["partner"].fingerprint)
+    assert run.outcomes[world.fleet.foreign] == "refused", run.output
+    assert [row[5] for row in run.rows.values() if row[5] != "-"] == ["1", "2"]
+    assert world.fingerprint("default", "retired") is None
+
+
 def test_the_role_alone_in_a_play_of_the_users(world: World) -> None:
     path = world.folder / "site.yml"
     path.write_text(
@@ -344,7 +355,7 @@ def test_demo_runs(tmp_path: Path) -> None:
     done = subprocess.run([str(BIN / "python"), str(ROOT / "tests" / "demo" / "demo.py"), str(tmp_path / "demo")],
                           env=environment, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "demo" / "report.txt").read_text().count("0 POSTs reached the API") == 3
+    assert (tmp_path / "demo" / "report.txt").read_text().count("0 POSTs reached the API") == 4
 
 
 def test_parsing_of_the_table_can_fail() -> None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from .conftest import APP_SECRET, PASSPHRASE, World
+from .conftest import APP_SECRET, ENDPOINT_PASSPHRASE, PASSPHRASE, World
 
 
 class Scanner:
@@ -39,14 +39,15 @@ FORMS = {"PKCS#8": serialization.PrivateFormat.PKCS8, "PKCS#1": serialization.Pr
 
 
 def private_material(world: World) -> dict[str, str]:
-    """Return each private key of the keyrings in plain, a piece a line, and its encrypted form."""
+    """Return each private key of keyrings, replicas and endpoints in plain, a piece a line, and its encrypted form."""
     pieces = {}
-    for path in world.keys.rglob("*.pem"):
-        key = serialization.load_pem_private_key(path.read_bytes(), PASSPHRASE.encode())
+    places = {world.keys: PASSPHRASE, world.folder / "replica-1": PASSPHRASE, world.folder / "endpoint-1": ENDPOINT_PASSPHRASE}
+    for path, passphrase in ((path, word) for folder, word in places.items() for path in folder.rglob("*.pem")):
+        key = serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
         for label, form in FORMS.items():
             plain = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-            pieces.update({f"{path.name} {label} {i}": line for i, line in enumerate(plain.decode().splitlines()[2:-2])})
-        pieces.update({f"{path.name} encrypted {i}": line for i, line in enumerate(path.read_text().splitlines()[6:-2])})
+            pieces.update({f"{path} {label} {i}": line for i, line in enumerate(plain.decode().splitlines()[2:-2])})
+        pieces.update({f"{path} encrypted {i}": line for i, line in enumerate(path.read_text().splitlines()[6:-2])})
     return pieces
 
 
@@ -57,7 +58,9 @@ def secrets_of(world: World) -> dict[str, str]:
         for waba in set(world.fleet.wabas.values())
     })
     secrets.update({f"old passphrase {name}": key.passphrase for name, key in world.fleet.old_keys.items()})
-    return {**secrets, "app secret": APP_SECRET, "passphrase": PASSPHRASE, **private_material(world)}
+    return {
+        **secrets, "app secret": APP_SECRET, "passphrase": PASSPHRASE, "endpoint passphrase": ENDPOINT_PASSPHRASE, **private_material(world),
+    }
 
 
 class ProcessList(threading.Thread):
@@ -95,6 +98,11 @@ def secretive(request: pytest.FixtureRequest, world: World) -> World:
         variables["whatsapp_app_secret"] = APP_SECRET
     for token in world.fleet.state.tokens.values():
         token.app_secret = APP_SECRET
+    endpoint = world.add_endpoint("endpoint-1", whatsapp_app_secret=APP_SECRET)
+    endpoint.app_secret = APP_SECRET
+    endpoint.stop()
+    endpoint.start()
+    world.add_replica("replica-1")
     path = world.folder / "old-key.pem"
     path.write_bytes(world.fleet.old_keys["default"].private_pem)
     world.environment.update(ANSIBLE_LOG_PATH=str(world.folder / "ansible.log"), ANSIBLE_CACHE_PLUGIN="ansible.builtin.jsonfile",
@@ -107,14 +115,16 @@ def rotate_with_import(world: World) -> str:
     options: dict[str, t.Any] = {
         "encryption_keys_import_private_key_path": str(world.folder / "old-key.pem"),
         "encryption_keys_import_passphrase": "{{ lookup('ansible.builtin.file', '%s') }}" % (world.folder / "old-passphrase"),
-        "encryption_keys_force": True,
+        "encryption_keys_force": True, "encryption_keys_replica_group": "whatsapp_replicas",
     }
     (world.folder / "old-passphrase").write_text(world.fleet.old_keys["default"].passphrase)
     with ProcessList() as processes:
         run = world.run("waba.flows.rotate", "-vvvv", "--diff", **options)
     assert any("ansible-playbook" in line for line in processes.seen)
     own = {"inventory.json", "old-key.pem", "old-passphrase"}  # what the test itself wrote secrets to
-    files = [p for p in world.folder.rglob("*") if p.is_file() and world.keys not in p.parents and p.name not in own]
+    own_folders = {world.keys, world.folder / "replica-1", *(endpoint.keys for endpoint in world.endpoints.values())}
+    files = [p for p in world.folder.rglob("*") if p.is_file() and not own_folders & set(p.parents) and p.name not in own]
+    files += [p for p in world.keys.glob("report-*.json")]
     assert any(path.name == "ansible.log" for path in files)
     return "\n".join([run.output, *processes.seen, *(path.read_text(errors="replace") for path in files)])
 

@@ -2,13 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The slow tests stand on what the unit tests do."""
+"""The slow tests stand on what the unit tests and the integration tests do."""
 
 from __future__ import annotations
 
 import sys
+import typing as t
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+import pytest
 
-from tests.unit.conftest import _own_environment, keys  # noqa: F401
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+pytest.register_assert_rewrite("tests.slow.estate")
+
+from tests.integration.conftest import World, collections, ready, world  # noqa: E402
+from tests.slow.estate import Estate  # noqa: E402
+from tests.unit.conftest import _own_environment, keys  # noqa: E402
+
+FIXTURES = (_own_environment, keys, collections, ready, world)  # for pytest to find
+
+
+@pytest.fixture
+def estate(ready: World) -> t.Iterator[Estate]:
+    """A world with endpoints, a replica, and a key that is past its retention."""
+    with Estate(ready) as estate:
+        yield estate

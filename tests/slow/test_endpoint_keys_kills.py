@@ -10,14 +10,14 @@ import shutil
 
 import pytest
 
-from ansible_collections.waba.flows.tests.unit.endpoint_host import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.endpoint_host import (  # noqa: F401  # pylint: disable=unused-import
     SPOILT,
     Host,
     host_fixture,
     ring,
     unchecked_keys_fixture,
 )
-from ansible_collections.waba.flows.tests.unit.endpoint_kills import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.endpoint_kills import (  # noqa: F401  # pylint: disable=unused-import
     KILLED,
     SYSTEM_CALLS,
     Case,

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.waba.flows.tests.unit.helpers import Keys
-from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.keyring_box import (
     Box,
     Maker,
     box_fixture,
     unchecked_keys_fixture,
 )
-from ansible_collections.waba.flows.tests.unit.keyring_kills import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.keyring_kills import (
     CASES,
     count_system_calls,
     kill,
@@ -25,6 +25,7 @@ from ansible_collections.waba.flows.tests.unit.keyring_kills import (  # noqa: F
     spare_keys_fixture,
 )
 
+FIXTURES = (box_fixture, unchecked_keys_fixture, maker_with_spare_keys_fixture, spare_keys_fixture)  # for pytest to find
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
 
 

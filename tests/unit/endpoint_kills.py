@@ -111,7 +111,7 @@ class Victim:
         fingerprint = next(key["fingerprint"] for key in self.host.manifest()["keys"] if key["file"] == name)
         for passphrase in (PASSPHRASE, self.case.passphrase):
             with contextlib.suppress(InvalidKey):
-                return load_private_key(pem, passphrase, name).public.fingerprint == fingerprint
+                return bool(load_private_key(pem, passphrase, name).public.fingerprint == fingerprint)
         return False
 
 

@@ -123,6 +123,24 @@ IMPORTS: dict[str, t.Callable[[KeyPair], Params]] = {
 }
 
 
+def to_folder(path: Path) -> None:
+    """Put a folder in the place of a file."""
+    path.unlink()
+    path.mkdir()
+
+
+def to_pipe(path: Path) -> None:
+    """Put a named pipe in the place of a file."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def to_link(path: Path) -> None:
+    """Put a symbolic link to it in the place of a file."""
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
 def private_pieces(keys: Keys) -> set[str]:
     """Pieces of the plain private keys, none of which may show anywhere."""
     return {piece for key in keys for piece in body_pieces(key.private_pem(), 24)} - {

@@ -29,7 +29,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     WabaError,
 )
 from ansible_collections.waba.flows.plugins.module_utils._keys import load_private_key
-from ansible_collections.waba.flows.tests.unit.endpoint_host import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.endpoint_host import (  # noqa: F401  # pylint: disable=unused-import
     OTHER,
     OTHERS_GROUP,
     PASSPHRASE,
@@ -41,7 +41,7 @@ from ansible_collections.waba.flows.tests.unit.endpoint_host import (  # noqa: F
     ring,
     unchecked_keys_fixture,
 )
-from ansible_collections.waba.flows.tests.unit.endpoint_kills import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.endpoint_kills import (  # noqa: F401  # pylint: disable=unused-import
     KILLED,
     SYSTEM_CALLS,
     kill,
@@ -732,7 +732,7 @@ def test_other_modes_of_folders_are_refused(value: t.Any, host: Host, keys: Keys
     assert not host.path.parent.exists()
 
 
-@pytest.mark.parametrize("value", ["0700", "0750", "0755", "0711", "0770", "0550", 0o750])
+@pytest.mark.parametrize("value", ["0700", "0750", "0755", "0711", "0770", pytest.param("0550", marks=needs_root), 0o750])
 def test_modes_of_folders(value: t.Any, host: Host, keys: Keys) -> None:
     assert "failed" not in host(ring(keys, "a:current"), directory_mode=value)
 
@@ -864,7 +864,7 @@ def test_the_marker_is_empty_and_durable_before_anything_else(
 ) -> None:
     host(ring(keys, "a:current"))
     events: list[str] = []
-    rename, fsync, unlink, mark = os.rename, os.fsync, os.unlink, _endpoint_keys.make_marker
+    rename, fsync, unlink, mark = os.rename, os.fsync, os.unlink, _files.make_marker
 
     def noting_rename(source: str, target: str) -> None:
         events.append("rename " + (Path(target).suffix or Path(target).name))
@@ -891,6 +891,30 @@ def test_the_marker_is_empty_and_durable_before_anything_else(
     assert events == ["mark", "sync file", "sync folder", *written[0], *written[1], *written[2], "unlink .pem", "sync folder",
                       "unlink .unfinished", "sync folder"]
     assert (host.path / ".reload-owed").read_bytes() == b""
+
+
+def test_until_there_is_a_manifest_the_folders_are_made_durable(
+    host: Host, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that was killed may have made them just now."""
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noting_fsync(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    host.folder.mkdir(mode=0o700, parents=True)
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    host(ring(keys, "a:current"))
+    assert {path.stat().st_ino for path in (host.folder, host.path, host.path.parent)} <= synced
+    (host.folder / "manifest.json").unlink()
+    synced.clear()
+    host(ring(keys, "a:current"))
+    assert {path.stat().st_ino for path in (host.folder, host.path)} <= synced
+    synced.clear()
+    host(ring(keys, "a:current"))
+    assert synced == {host.folder.stat().st_ino}
 
 
 def test_done_needs_neither_keys_nor_passphrase_and_makes_nothing(host: Host) -> None:
@@ -991,13 +1015,13 @@ def test_no_result_and_no_message_holds_a_secret(host: Host, keys: Keys) -> None
     for spoil in SPOILT.values():
         spoil(host.pem(keys, "b"), keys)
         results += [host({**rows["b:current"], "private_keys": {}}), host(rows["b:current"])]
-    for change, dummy in WRONG.values():
+    for wrong, dummy in WRONG.values():
         row = ring(keys, "b:current c:pending")
-        results.append(host({**row, "private_keys": change(row["private_keys"], keys)}))
+        results.append(host({**row, "private_keys": wrong(row["private_keys"], keys)}))
     text = texts_of(*results)
-    for change in ODD_KEYS.values():
+    for odd in ODD_KEYS.values():
         row = ring(keys, "d:current")
-        row["private_keys"] = {row["generations"][0]["id"]: change(keys.d)}
+        row["private_keys"] = {row["generations"][0]["id"]: odd(keys.d)}
         with pytest.raises(WabaError) as caught:
             host(row)
         text += f"{caught.value} {caught.value!r} {caught.value.as_dict()}"

@@ -514,4 +514,3 @@ def test_it_stands_alone() -> None:
     assert "GNU General Public License v3.0+" in text
     assert "ansible_collections" not in text
     assert "module_utils" not in text
-

@@ -197,6 +197,63 @@ def test_a_revoked_key_is_never_used_again(transition: t.Callable[[g.Ring], g.Ri
         transition(ring(A="revoked", B="current"))
 
 
+# -- give up, replace
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ({}, {}), ({"A": "current"}, {"A": "current"}), ({"A": "retired", "B": "pending"}, {"A": "retired", "B": "pending"}),
+    ({"A": "pending"}, {"A": "retired"}), ({"B": "current", "A": "pending"}, {"B": "current", "A": "retired"}),
+])
+def test_giving_up_retires_only_that_pending_one(before: dict[str, str], after: dict[str, str]) -> None:
+    done = g.give_up(ring(**before), FINGERPRINTS["A"], day(9))
+    assert states(done) == after
+    assert g.give_up(done, FINGERPRINTS["A"], day(10)) == done
+    if before.get("A") == "pending":
+        assert find(done, "A").retired_at == find(done, "A").last_seen_at == day(9)
+
+
+@pytest.mark.parametrize(("before", "due", "expected"), [
+    ({}, False, True), ({"A": "retired"}, False, True), ({"A": "current"}, False, True), ({"B": "current"}, False, False),
+    ({"B": "current"}, True, True), ({"A": "retired", "B": "current"}, False, False), ({"A": "revoked"}, False, True),
+    ({"A": "current", "B": "pending"}, True, False), ({"B": "pending"}, True, False),
+])
+def test_a_new_one_is_needed(*, before: dict[str, str], due: bool, expected: bool) -> None:
+    assert g.needs_new(ring(**before), FINGERPRINTS["A"], due) is expected
+
+
+def test_without_one_to_give_up_only_a_missing_or_due_current_one_needs_a_new_one() -> None:
+    assert not g.needs_new(ring(A="current"), "", False)
+    assert g.needs_new(ring(A="current"), "", True)
+    assert g.needs_new(ring(A="retired"), "", False)
+
+
+def test_what_a_ring_does_not_know() -> None:
+    of = ring(A="revoked", B="current")
+    assert g.unknown(of, [FINGERPRINTS[name] for name in "DCBAC"]) == [FINGERPRINTS["C"], FINGERPRINTS["D"]]
+    assert g.unknown(of, []) == []
+
+
+def test_what_numbers_hold_or_are_about_to() -> None:
+    assert g.in_work(ring(A="retired", B="current", C="pending")) == [FINGERPRINTS["B"], FINGERPRINTS["C"]]
+    assert g.in_work(ring(A="pending", B="revoked")) == [FINGERPRINTS["A"]]
+    assert g.in_work(ring(A="retired")) == []
+
+
+def test_what_a_source_would_bring_back() -> None:
+    here = ring(A="revoked", B="revoked", C="revoked", D="retired")
+    assert g.revived(here, ring(A="retired", B="revoked", D="current")) == [FINGERPRINTS["A"]]
+    assert g.revived(ring(), here) == []
+
+
+def test_burying_adds_what_is_gone_as_revoked() -> None:
+    gone = [generation("C", "current"), generation("D", "revoked", revoked_at=day(1))]
+    done = g.burying(ring(A="current"), gone, day(9))
+    assert states(done) == {"A": "current", "C": "revoked", "D": "revoked"}
+    assert (find(done, "C").revoked_at, find(done, "D").revoked_at) == (day(9), day(1))
+    assert g.from_document(g.to_document(done)) == done
+    assert g.burying(done, (), day(9)) == done
+
+
 # -- prune
 
 
@@ -326,6 +383,13 @@ BAD: dict[str, t.Any] = {
     "id that leads elsewhere": changed_row(id="../x"),
     "hidden id": changed_row(id=".x"),
     "empty id": changed_row(id=""),
+    "id with a null": changed_row(id="a\0b"),
+    "id with a line": changed_row(id="a\n"),
+    "absolute id": changed_row(id="/x"),
+    "long id": changed_row(id="x" * 201),
+    "fingerprint that is none": changed_row(fingerprint="SHA256:x"),
+    "fingerprint with a line": changed_row(fingerprint=FINGERPRINTS["A"] + "\n"),
+    "unknown origin": changed_row(origin="found"),
     "bad time": changed_row(promoted_at="yesterday"),
     "two current": g.to_document(ring(A="current", B="current")),
     "two pending": g.to_document(ring(A="pending", B="pending")),
@@ -340,6 +404,15 @@ BAD: dict[str, t.Any] = {
 def test_a_damaged_document_is_refused(case: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         g.from_document(BAD[case])
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_damaged_is_not_quoted(case: str) -> None:
+    """It may be anything, also a private key that somebody put into the wrong place."""
+    document = json.loads(json.dumps(BAD[case]).replace("yesterday", "PRIVATE").replace("found", "PRIVATE"))
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        g.from_document(document)
+    assert "PRIVATE" not in str(caught.value)
 
 
 def test_the_good_document_is_accepted() -> None:

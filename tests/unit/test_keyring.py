@@ -33,7 +33,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
 from ansible_collections.waba.flows.plugins.module_utils._keyring import Keyring
 from ansible_collections.waba.flows.plugins.module_utils._keys import load_private_key
 from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params
-from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.keyring_box import (
     IMPORTS,
     PASSPHRASE,
     Box,
@@ -48,6 +48,7 @@ from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F40
     with_fingerprints,
 )
 
+FIXTURES = (box_fixture, maker_fixture, unchecked_keys_fixture)  # for pytest to find
 ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")

@@ -16,9 +16,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions, KeyringError
+from ansible_collections.waba.flows.plugins.module_utils._keyring_options import ADDED_MEMBERS
 from ansible_collections.waba.flows.plugins.module_utils._keys import load_private_key
 from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params
-from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.keyring_box import (
     PASSPHRASE,
     Box,
     Maker,
@@ -28,9 +29,13 @@ from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F40
     private_pieces,
     rotated,
     states,
+    to_folder,
+    to_link,
+    to_pipe,
     unchecked_keys_fixture,
 )
 
+FIXTURES = (box_fixture, maker_fixture, unchecked_keys_fixture)  # for pytest to find
 EXPORT = "a passphrase for export"
 
 
@@ -77,8 +82,11 @@ def test_reading_writes_nothing(check_mode: bool, passphrase: str | None, four: 
                   in_use_fingerprints=[keys.b.fingerprint, keys.c.fingerprint, keys.d.fingerprint])
     assert everything(four.path) == before
     assert result["changed"] is False
-    assert states(result) == {
-        keys.a.fingerprint: "revoked", keys.b.fingerprint: "retired", keys.c.fingerprint: "current", keys.d.fingerprint: "pending"}
+    rows = [{name: value for name, value in row.items() if name not in ADDED_MEMBERS} for row in result["generations"]]
+    assert rows == four.document()["generations"]
+    assert list(states(result).items()) == [
+        (keys.a.fingerprint, "revoked"), (keys.b.fingerprint, "retired"),
+        (keys.c.fingerprint, "current"), (keys.d.fingerprint, "pending")]
     assert (result["current"], result["pending"]) == (keys.c.fingerprint, keys.d.fingerprint)
 
 
@@ -129,9 +137,9 @@ PUBLIC_DAMAGE: dict[str, t.Callable[[Path, Keys], object]] = {
     "nonsense": lambda path, keys: path.write_text("hello"),
     "not text": lambda path, keys: path.write_bytes(b"\xff\xfe"),
     "a private key": lambda path, keys: path.write_text(keys.d.private_pem()),
-    "a folder": lambda path, keys: (path.unlink(), path.mkdir()),
-    "a pipe": lambda path, keys: (path.unlink(), os.mkfifo(path)),
-    "a link": lambda path, keys: (path.rename(path.with_suffix(".x")), path.symlink_to(path.with_suffix(".x"))),
+    "a folder": lambda path, keys: to_folder(path),
+    "a pipe": lambda path, keys: to_pipe(path),
+    "a link": lambda path, keys: to_link(path),
 }
 
 
@@ -169,9 +177,9 @@ PRIVATE_DAMAGE: dict[str, t.Callable[[Path, Keys], object]] = {
     "truncated": lambda path, keys: path.write_bytes(path.read_bytes()[:900]),
     "under another passphrase": lambda path, keys: path.write_text(keys.b.private_pem("another passphrase")),
     "another": lambda path, keys: path.write_text(keys.a.private_pem(PASSPHRASE)),
-    "a folder": lambda path, keys: (path.unlink(), path.mkdir()),
-    "a pipe": lambda path, keys: (path.unlink(), os.mkfifo(path)),
-    "a link": lambda path, keys: (path.rename(path.with_suffix(".x")), path.symlink_to(path.with_suffix(".x"))),
+    "a folder": lambda path, keys: to_folder(path),
+    "a pipe": lambda path, keys: to_pipe(path),
+    "a link": lambda path, keys: to_link(path),
 }
 
 

@@ -425,6 +425,27 @@ def test_the_endpoint_module(run: Run, keys: Keys, monkeypatch: pytest.MonkeyPat
     assert [piece for piece in body_pieces(pem, 20) if piece in shown] == []
 
 
+def test_keys_go_from_the_keyring_to_the_endpoint(run: Run, keys: Keys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With what the keyring returns handed on as it is, also in check mode, where a key does not exist yet."""
+    made = iter((keys.a, keys.b, keys.c))
+    monkeypatch.setattr(_keyring, "generate_private_key", lambda: PrivateKey(next(made).private))
+    ring: Params = {"path": str(tmp_path / "vault"), "passphrase": "s3cret-passphrase"}
+    end: Params = {"path": str(tmp_path / "end"), "passphrase": "s3cret-of-the-endpoint"}
+
+    def deploy(staged: Params, check_mode: bool = False) -> Params:
+        read = run(KEYRING, **ring, state="read", export_passphrase=end["passphrase"])
+        rows = [{**row, "predicted": staged["predicted"]} for row in staged["generations"]]
+        row = {"name": "default", "generations": rows, "private_keys": read["exported"]}
+        return run(ENDPOINT, check_mode=check_mode, **end, keys=[row])
+
+    assert deploy(run(KEYRING, **ring))["deployed"][0]["added"] == [keys.a.fingerprint]
+    predicted = deploy(run(KEYRING, check_mode=True, **ring, state="staged", force=True), check_mode=True)
+    assert predicted["deployed"][0]["added"] == [keys.b.fingerprint]
+    assert deploy(run(KEYRING, **ring, state="staged", force=True))["deployed"][0]["added"] == [keys.c.fingerprint]
+    done = deploy(run(KEYRING, **ring, state="promoted", fingerprint=keys.c.fingerprint))
+    assert (done["changed"], done["keys_changed"], done["deployed"][0]["current"]) == (True, False, keys.c.fingerprint)
+
+
 @pytest.mark.parametrize("form", PRIVATE)
 @pytest.mark.parametrize("more", [{}, {"acess": "x"}, {"generations": "x"}, {"name": None}, {"private_keys": "text"}])
 def test_the_endpoint_module_shows_no_private_key_that_it_refuses(

@@ -1,0 +1,218 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Host variables into numbers and endpoints: options, mistakes that are one host's alone, and credentials."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from jinja2 import StrictUndefined
+
+from ansible_collections.waba.flows.plugins.plugin_utils import _inventory_rows as inventory
+from ansible_collections.waba.flows.tests.unit.role_rows import A, B, C, Row, plan_of, ring
+
+SECRET = "canary-token-3371"
+
+
+class Variables(t.Mapping[str, t.Any]):
+    """Host variables as Ansible hands them over: getting one that cannot be templated raises."""
+
+    def __init__(self, errors: t.Mapping[str, Exception], **values: t.Any) -> None:
+        self._errors = errors
+        self._values = values
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name in self._errors:
+            raise self._errors[name]
+        return self._values[name]
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def prefixed(variables: t.Mapping[str, t.Any]) -> Row:
+    return {f"whatsapp_{name}": value for name, value in variables.items()}
+
+
+def collect(name: str = "shop", **variables: t.Any) -> Row:
+    return inventory.collect_numbers([name], {name: prefixed(variables)})[0]
+
+
+def endpoint(**variables: t.Any) -> Row:
+    return inventory.collect_endpoints(["web"], {"web": prefixed({"endpoint_url": "https://web.example.com", **variables})})[0]
+
+
+# -- numbers
+
+
+def test_options_are_taken_from_the_variables_of_their_names() -> None:
+    row = collect(phone_number_id=106, access_token="t", key_name="partner", timeout=5, display_phone_number="+49")
+    assert row == {"name": "shop", "key_name": "partner", "phone_number_id": "106", "access_token": "t", "timeout": 5}
+
+
+def test_variables_that_are_not_set_are_left_to_the_module() -> None:
+    assert collect(phone_number_id=" 106 ", access_token=None, key_name=None) == {
+        "name": "shop", "key_name": "default", "phone_number_id": "106",
+    }
+
+
+@pytest.mark.parametrize(("name", "variables", "expected"), [
+    ("106", {}, "106"),
+    ("106", {"phone_number_id": None}, "106"),
+    ("106", {"phone_number_id": "7"}, "7"),
+])
+def test_a_host_named_by_digits_is_its_id_unless_another_is_set(name: str, variables: Row, expected: str) -> None:
+    assert collect(name, **variables)["phone_number_id"] == expected
+
+
+@pytest.mark.parametrize("key_name", ["a", "A_b-9", "x" * 64, 7])
+def test_key_names_that_may_be(key_name: t.Any) -> None:
+    row = collect("106", key_name=key_name)
+    assert row["key_name"] == str(key_name)
+    assert "problem" not in row
+
+
+@pytest.mark.parametrize(("variables", "message"), [
+    ({}, "set the host variable whatsapp_phone_number_id"),
+    ({"phone_number_id": "1", "key_name": "a/b"}, "whatsapp_key_name may hold"),
+    ({"phone_number_id": "1", "key_name": ""}, "whatsapp_key_name may hold"),
+    ({"phone_number_id": "1", "key_name": "x" * 65}, "whatsapp_key_name may hold"),
+    ({"phone_number_id": "1", "key_name": "../escape"}, "whatsapp_key_name may hold"),
+    ({"phone_number_id": "1", "access_token": "{{ nowhere }}"}, "whatsapp_access_token cannot be templated: a variable that"),
+    ({"phone_number_id": "1", "access_token": "{% if %}"}, "whatsapp_access_token cannot be templated"),
+    ({"phone_number_id": "1", "access_token": StrictUndefined(name="nowhere")}, "'nowhere' is undefined"),
+    ({"phone_number_id": "1", "provider": "pigeon"}, "provider must be one of"),
+    ({"phone_number_id": "1", "timeout": "soon"}, "timeout"),
+    ({"phone_number_id": "1", "validate_certs": "perhaps"}, "validate_certs"),
+])
+def test_a_mistake_in_a_host_is_that_hosts_alone(variables: Row, message: str) -> None:
+    hosts = {"bad": prefixed({"app_secret": SECRET, **variables}), "good": prefixed({"phone_number_id": "2"})}
+    bad, good = inventory.collect_numbers(hosts, hosts)
+    assert message in bad["problem"]
+    assert set(bad) == {"name", "key_name", "phone_number_id", "problem"}
+    assert SECRET not in str(bad)
+    assert "problem" not in good
+    assert [row["name"] for row in inventory.for_module([bad, good], {})] == ["good"]
+
+
+@pytest.mark.parametrize(("variables", "expected"), [
+    ({"phone_number_id": "1", "key_name": "partner", "timeout": "soon"}, ("partner", "1")),
+    ({"key_name": "partner"}, ("partner", "")),
+    ({"phone_number_id": "1", "key_name": "a/b"}, ("default", "")),
+])
+def test_what_is_known_of_a_host_with_a_mistake(variables: Row, expected: tuple[str, str]) -> None:
+    row = collect(**variables)
+    assert (row["key_name"], row["phone_number_id"]) == expected
+
+
+def test_an_error_of_templating_names_the_variable_and_not_what_is_in_it() -> None:
+    """The text of the error can quote what it was about."""
+    errors = {"whatsapp_access_token": RuntimeError(f"cannot decrypt {SECRET}"),
+              "whatsapp_app_secret": RuntimeError(f"{SECRET}: 'vault_secret' is undefined")}
+    first = Variables({"whatsapp_access_token": errors["whatsapp_access_token"]}, whatsapp_phone_number_id="1")
+    second = Variables({"whatsapp_app_secret": errors["whatsapp_app_secret"]}, whatsapp_phone_number_id="2")
+    rows = inventory.collect_numbers(["a", "b"], {"a": first, "b": second})
+    assert [row["problem"] for row in rows] == [
+        "The host variable whatsapp_access_token cannot be templated: a variable that it refers to is undefined or wrong.",
+        "The host variable whatsapp_app_secret cannot be templated: 'vault_secret' is undefined.",
+    ]
+
+
+def test_numbers_keep_the_order_of_the_inventory() -> None:
+    hosts = {name: prefixed({"phone_number_id": name}) for name in ("c", "a", "b")}
+    assert [row["name"] for row in inventory.collect_numbers(["c", "a", "b"], hosts)] == ["c", "a", "b"]
+
+
+def test_public_rows_hold_no_credentials() -> None:
+    rows = inventory.public_rows([collect(phone_number_id="1", access_token=SECRET, app_secret=SECRET), collect("b")])
+    assert rows[0] == {"name": "shop", "phone_number_id": "1", "key_name": "default"}
+    assert set(rows[1]) == {"name", "phone_number_id", "key_name", "problem"}
+
+
+# -- as the modules take them
+
+
+def test_credentials_of_the_environment_are_for_those_without_their_own() -> None:
+    rows = [collect("a", phone_number_id="1"), collect("b", phone_number_id="2", access_token="own")]
+    given = inventory.for_module(rows, {"access_token": "shared", "app_secret": ""})
+    assert [row["access_token"] for row in given] == ["shared", "own"]
+    assert all("app_secret" not in row and "key_name" not in row for row in given)
+
+
+def test_only_the_numbers_of_the_plan_that_need_a_post_are_published() -> None:
+    rows = [collect(name, phone_number_id=name, access_token=f"token of {name}") for name in ("a", "b", "c", "d")]
+    plan = plan_of({"a": B, "b": C, "c": None})  # b holds its key already; d is not in the plan
+    given = inventory.for_module(rows, {}, plan)
+    assert [(row["name"], row["access_token"]) for row in given] == [("a", "token of a"), ("c", "token of c")]
+    assert all(row["business_public_key"] == ring()["to_publish"]["business_public_key"] for row in given)
+    assert [row["expected_fingerprints"] for row in given] == [[A, B, C], [A, B, C]]
+
+
+def test_each_number_gets_its_own_key() -> None:
+    rows = [collect(name, phone_number_id=name) for name in ("a", "b")]
+    plan = plan_of({"a": A, "b": A}, ring("default", "A:retired B:current"), ring("partner", "A:retired C:current"),
+                   keys={"b": "partner"})
+    given = inventory.for_module(rows, {}, plan)
+    assert [row["business_public_key"] for row in given] == ["the public key B", "the public key C"]
+    assert [row["expected_fingerprints"] for row in given] == [[A, B], [A, C]]
+
+
+# -- endpoints
+
+
+def test_an_endpoint_gets_defaults_and_types() -> None:
+    assert endpoint() == {
+        "name": "web", "key_names": None, "endpoint_url": "https://web.example.com", "endpoint_deploy": True,
+        "endpoint_keys_path": "/etc/whatsapp-flows/endpoint-keys", "endpoint_keys_owner": None, "endpoint_keys_group": None,
+        "endpoint_keys_mode": None, "endpoint_keys_directory_mode": None, "endpoint_timeout": 10.0, "validate_certs": True,
+        "ca_path": None, "allow_http": False,
+    }
+
+
+def test_an_endpoints_variables_are_typed() -> None:
+    row = endpoint(endpoint_deploy="no", endpoint_timeout="2.5", endpoint_keys_mode=0o640, key_names="default,partner",
+                   allow_http="yes", app_secret=SECRET)
+    assert (row["endpoint_deploy"], row["endpoint_timeout"], row["endpoint_keys_mode"]) == (False, 2.5, 0o640)
+    assert (row["key_names"], row["allow_http"]) == (["default", "partner"], True)
+    assert SECRET not in str(row)
+
+
+@pytest.mark.parametrize(("key_names", "served"), [
+    (None, {"default", "partner"}), (["partner"], {"partner"}), ([], set()), (["other"], set()),
+])
+def test_which_keys_an_endpoint_serves(key_names: list[str] | None, served: set[str]) -> None:
+    row = endpoint(key_names=key_names)
+    assert {name for name in ("default", "partner") if inventory.serves(row, name)} == served
+
+
+@pytest.mark.parametrize(("variables", "message"), [
+    ({"endpoint_url": None}, "set the host variable whatsapp_endpoint_url"),
+    ({"endpoint_url": ""}, "set the host variable whatsapp_endpoint_url"),
+    ({"endpoint_timeout": "soon"}, "endpoint_timeout"),
+    ({"endpoint_deploy": "perhaps"}, "endpoint_deploy"),
+    ({"ca_path": "{{ nowhere }}"}, "whatsapp_ca_path cannot be templated"),
+    ({"app_secret": StrictUndefined(name="nowhere")}, "whatsapp_app_secret cannot be templated: 'nowhere' is undefined"),
+])
+def test_a_mistake_in_an_endpoint_concerns_the_keys_that_it_serves(variables: Row, message: str) -> None:
+    row = endpoint(key_names=["partner"], **variables)
+    assert message in row["problem"]
+    assert (row["name"], row["key_names"]) == ("web", ["partner"])
+
+
+@pytest.mark.parametrize("key_names", [["a/b"], ["good", ""], ["x" * 65], "{{ nowhere }}", {"a": 1}])
+def test_where_the_served_keys_are_not_known_every_key_is_concerned(key_names: t.Any) -> None:
+    row = endpoint(key_names=key_names)
+    assert "key_names" in row["problem"]
+    assert row["key_names"] is None
+
+
+def test_a_mistake_in_an_endpoint_is_that_hosts_alone() -> None:
+    hosts = {"bad": prefixed({}), "good": prefixed({"endpoint_url": "https://good.example.com"})}
+    bad, good = inventory.collect_endpoints(["bad", "good"], hosts)
+    assert "problem" in bad
+    assert "problem" not in good
