@@ -53,7 +53,8 @@ class OldKey:
     def deployed_pem(self, passphrase: str) -> bytes:
         """Return the private key as it lies on an endpoint."""
         return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(passphrase.encode())
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(passphrase.encode()),
         )
 
     @property
@@ -154,7 +155,7 @@ class Endpoint:
         """Put keys into its folder by hand, as a user without the role would."""
         folder = self.keys / "default"
         folder.mkdir(parents=True)
-        rows = [{"fingerprint": key.fingerprint, "file": f"key-{index}.pem", "state": "retired"} for index, key in enumerate(keys)]
+        rows = [{"fingerprint": key.fingerprint, "file": f"key-{i}.pem", "state": "retired"} for i, key in enumerate(keys)]
         for key, row in zip(keys, rows):
             (folder / row["file"]).write_bytes(key.deployed_pem(self.passphrase))
         manifest = {"schema": 1, "key_name": "default", "current": None, "keys": rows}

@@ -88,8 +88,10 @@ def held(read: Rows) -> list[str]:
 
 
 def as_list(value: t.Any) -> list[t.Any]:
-    """Return a list that may have been given as text with commas, as C(-e) and surveys of AWX do."""
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else list(value)
+    """Return a list that may have been given as text with commas or as one value, as C(-e) and surveys of AWX do."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def wave_sizes(sizes: t.Sequence[t.Any]) -> list[tuple[int, bool]]:

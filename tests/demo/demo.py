@@ -118,7 +118,8 @@ def run_demo(api: Api, fleet: Fleet, endpoints: list[Endpoint]) -> None:
     good.start()
     broken.start(keys=DEMO / "wrong-folder")
     inventory = fleet.inventory(api.base_url, local_vault())
-    inventory["all"]["children"]["whatsapp_endpoints"] = {"hosts": {endpoint.name: endpoint.inventory() for endpoint in endpoints}}
+    hosts = {endpoint.name: endpoint.inventory() for endpoint in endpoints}
+    inventory["all"]["children"]["whatsapp_endpoints"] = {"hosts": hosts}
     inventory["all"]["vars"] = {"encryption_keys_path": str(DEMO / "keys"), "encryption_keys_prove_timeout": 4}
     (DEMO / "inventory.json").write_text(json.dumps(inventory, indent=2), encoding="utf-8")
     rotate = "waba.flows.rotate"
@@ -136,7 +137,7 @@ def run_demo(api: Api, fleet: Fleet, endpoints: list[Endpoint]) -> None:
     title("Rotate now: endpoint-2 was started with a wrong folder and misses the key, so nothing is published")
     playbook(api, rotate, *force, expect=2)
     pending = current_key("pending")
-    title("Mend endpoint-2, then the same command: all but the foreign number, which is refused and named, so the run ends failed")
+    title("Mend endpoint-2, then the same command: all but the foreign number, which is refused, so the run ends failed")
     broken.stop()
     broken.start()
     playbook(api, rotate, *force, expect=2)

@@ -59,7 +59,8 @@ def secrets_of(world: World) -> dict[str, str]:
     })
     secrets.update({f"old passphrase {name}": key.passphrase for name, key in world.fleet.old_keys.items()})
     return {
-        **secrets, "app secret": APP_SECRET, "passphrase": PASSPHRASE, "endpoint passphrase": ENDPOINT_PASSPHRASE, **private_material(world),
+        **secrets, "app secret": APP_SECRET, "passphrase": PASSPHRASE, "endpoint passphrase": ENDPOINT_PASSPHRASE,
+        **private_material(world),
     }
 
 
@@ -124,7 +125,7 @@ def rotate_with_import(world: World) -> str:
     own = {"inventory.json", "old-key.pem", "old-passphrase"}  # what the test itself wrote secrets to
     own_folders = {world.keys, world.folder / "replica-1", *(endpoint.keys for endpoint in world.endpoints.values())}
     files = [p for p in world.folder.rglob("*") if p.is_file() and not own_folders & set(p.parents) and p.name not in own]
-    files += [p for p in world.keys.glob("report-*.json")]
+    files += list(world.keys.glob("report-*.json"))
     assert any(path.name == "ansible.log" for path in files)
     return "\n".join([run.output, *processes.seen, *(path.read_text(errors="replace") for path in files)])
 

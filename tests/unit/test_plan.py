@@ -153,6 +153,21 @@ def test_sizes_of_waves(sizes: list[t.Any], expected: list[tuple[int, bool]]) ->
     assert plans.wave_sizes(sizes) == expected
 
 
+@pytest.mark.parametrize(("value", "items"), [
+    ([1, "10%"], [1, "10%"]), ((1, 2), [1, 2]), ([], []), ("1, 10%,100%", ["1", "10%", "100%"]), ("50%", ["50%"]), (" , ", []),
+    ("", []), (5, [5]),
+])
+def test_lists_may_come_as_text_or_as_one_value(value: t.Any, items: list[t.Any]) -> None:
+    assert plans.as_list(value) == items
+
+
+def test_options_that_come_as_text() -> None:
+    plan = plan_of({"a": FOREIGN, "b": B, "c": B}, replaceable=f"{D}, {FOREIGN}")
+    assert [row["outcome"] for row in plan] == ["replaced"] * 3
+    assert plans.make_waves(plan, [], t.cast("list[str]", "1,100%")) == [["a"], ["b", "c"]]
+    assert plans.make_waves(plan, [], t.cast("list[str]", 2)) == [["a", "b"], ["c"]]
+
+
 @pytest.mark.parametrize("size", [
     0, "0", "0%", -1, "101%", "1000%", "", "%", "1.5", 1.5, "ten", "10%%", "1 0", None, True, "²", "1" * 10,
 ])
@@ -162,9 +177,10 @@ def test_sizes_that_are_none_are_named(size: t.Any) -> None:
     assert f"'{size}' is not a number from 1 on, or a percentage from 1% to 100%." in str(caught.value)
 
 
-def test_without_sizes_the_way_to_do_all_at_once_is_told() -> None:
+@pytest.mark.parametrize("sizes", [[], "", " , "])
+def test_without_sizes_the_way_to_do_all_at_once_is_told(sizes: t.Any) -> None:
     with pytest.raises(ValueError, match=r"empty.*\['100%'\]"):
-        plans.wave_sizes([])
+        plans.wave_sizes(sizes)
 
 
 @pytest.mark.parametrize(("count", "sizes", "expected"), [
