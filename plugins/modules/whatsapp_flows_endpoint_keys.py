@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: whatsapp_flows_endpoint_keys
 short_description: Put WhatsApp Flows private keys, and a manifest of them, on an endpoint host
-version_added: 1.0.0
+version_added: 1.1.0
 author:
   - The waba.flows authors (@waba-flows)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: whatsapp_flows_endpoint_ping
 short_description: Prove that a WhatsApp Flows endpoint decrypts with a given public key
-version_added: 1.0.0
+version_added: 1.1.0
 author:
   - The waba.flows authors (@waba-flows)
 description:

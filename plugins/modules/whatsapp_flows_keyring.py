@@ -59,6 +59,7 @@ options:
         interrupted, and changes nothing once all is done.
       - Afterwards it is what O(passphrase) must be.
     type: str
+    version_added: 1.1.0
   export_passphrase:
     description:
       - With O(state=read), return every private key that was not revoked in RV(exported), as PKCS#8 under this passphrase of 12
@@ -66,6 +67,7 @@ options:
       - It is an error if one of them cannot be opened.
       - Use C(no_log) with such a task, and with those that its result is handed to.
     type: str
+    version_added: 1.1.0
   state:
     description:
       - V(present) makes sure that there is a current key; one is generated, or imported, if there is none.
@@ -98,6 +100,7 @@ options:
       - If it does not, it was lost or is older than its copy, and nothing is created. A key that the same call imports counts as
         known.
     type: list
+    version_added: 1.1.0
     elements: str
   replace_fingerprint:
     description:
@@ -105,6 +108,7 @@ options:
         retired. If it is the current one and none is pending, a new key is generated, as if the current one were due.
       - Once another key is current, it does nothing. A key that the keyring does not know is an error.
     type: str
+    version_added: 1.1.0
   max_age:
     description:
       - Age at which the current key is due, counted from when it became current (for an imported key, from its import).
@@ -149,6 +153,7 @@ options:
     description:
       - The keyring to copy, with O(state=mirrored), as O(state=read) returned it on the host that has it. Use C(no_log).
     type: dict
+    version_added: 1.1.0
     suboptions:
       generations:
         description:
@@ -172,15 +177,18 @@ options:
         RV(lease) tells of another owner's that has not expired.
       - It is advice only. Staging goes on all the same, and the other's lease stays.
     type: str
+    version_added: 1.1.0
   lease_seconds:
     description:
       - How long the lease is good for, at most a week. The same owner takes it anew with each call.
     type: int
+    version_added: 1.1.0
     default: 900
   release_lease:
     description:
       - Delete the lease of O(lease_owner) at the end of this call. Not for O(state=read).
     type: bool
+    version_added: 1.1.0
     default: false
 requirements:
   - cryptography >= 3.4

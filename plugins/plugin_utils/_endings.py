@@ -178,8 +178,8 @@ def revocation_notes(revoking: Row, finished: t.Mapping[str, Row]) -> list[str]:
     if not finished.get(revoking.get("ring", ""), {}).get("revoked"):
         return []
     return [
-        f"{revoking['fingerprint']} is revoked: its private key is destroyed on the vault host and the replicas, and taken off "
-        "the endpoint hosts.",
+        f"{revoking['fingerprint']} is revoked: its private key is destroyed on the vault host, and on the replicas and endpoint "
+        "hosts but for those that this run names as failed.",
         "WhatsApp clients cache the public key for 7 days, at most just under 30. One that still uses the revoked key gets 421 "
         "from the endpoint, fetches the new key and sends again. Where an endpoint does not answer 421, users see errors "
         "meanwhile.",

@@ -28,18 +28,19 @@ _OPTIONS = ("phone_number_id", *CONNECTION)
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _NUMBER = ArgumentSpecValidator(number_list({})["options"])
 
-# The variables of an endpoint host, without their prefix. An unset one gets its default here.
+# The variables of an endpoint host, without their prefix. An unset one gets its default here. Paths are text: what ~ stands for
+# in them is known where they are used, and not here.
 _ENDPOINT: Spec = {
     "endpoint_url": {"type": "str"},
     "endpoint_deploy": {"type": "bool", "default": True},
-    "endpoint_keys_path": {"type": "path", "default": "/etc/whatsapp-flows/endpoint-keys"},
+    "endpoint_keys_path": {"type": "str", "default": "/etc/whatsapp-flows/endpoint-keys"},
     "endpoint_keys_owner": {"type": "str"},
     "endpoint_keys_group": {"type": "str"},
     "endpoint_keys_mode": {"type": "raw"},
     "endpoint_keys_directory_mode": {"type": "raw"},
     "endpoint_timeout": {"type": "float", "default": 10.0},
     "validate_certs": {"type": "bool", "default": True},
-    "ca_path": {"type": "path"},
+    "ca_path": {"type": "str"},
     "allow_http": {"type": "bool", "default": False},
 }
 _ENDPOINT_CHECKS = ArgumentSpecValidator(_ENDPOINT)

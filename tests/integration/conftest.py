@@ -200,7 +200,9 @@ class World:
         for vault in self.vaults.values():
             vault.setdefault("encryption_keys_path", str(self.keys))
         inventory = self.folder / "inventory.json"
-        inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
+        text = json.dumps(self.inventory)
+        if not inventory.exists() or inventory.read_text(encoding="utf-8") != text:  # another run may be reading it
+            inventory.write_text(text, encoding="utf-8")
         return [str(BIN / "ansible-playbook"), "-i", str(inventory), playbook, "-e", json.dumps(variables), *arguments]
 
     def all_environment(self) -> dict[str, str]:

@@ -221,6 +221,23 @@ def test_replaceable_fingerprint_that_is_none(world: World) -> None:
     assert_nothing_done(world)
 
 
+@pytest.mark.parametrize("option", ["encryption_keys_endpoint_group", "encryption_keys_replica_group"])
+def test_a_misspelt_group_of_endpoints_or_replicas(world: World, option: str) -> None:
+    """It must not mean that nothing has to be proven, or copied."""
+    run = world.run(**{option: "whatsapp_enpoints"})
+    assert run.status != 0
+    assert f"{option}: 'whatsapp_enpoints' matches no host" in run.failures
+    assert_nothing_done(world)
+
+
+@pytest.mark.parametrize("wave", ["0", "101%", "-1", "ten", []])
+def test_wave_sizes_that_are_none(world: World, wave: t.Any) -> None:
+    run = world.run(encryption_keys_waves=[wave] if wave else [])
+    assert run.status != 0
+    assert "encryption_keys_waves" in run.output
+    assert_nothing_done(world)
+
+
 def test_import_for_a_key_that_no_number_has(world: World) -> None:
     run = world.run(encryption_keys_import_private_key_path="/nowhere.pem", encryption_keys_import_key_name="shop")
     assert_one_message(run, "No number", "'shop'", "default, partner")

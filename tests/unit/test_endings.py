@@ -396,7 +396,8 @@ def test_what_a_revocation_means_for_users_is_told_when_it_is_done() -> None:
     revoking = revocation(final("a"))
     finished = endings.finished_rows([answer("default", "B:revoked C:current")], revoking, answer("x", "B:revoked C:current"))
     notes = endings.revocation_notes(revoking, finished)
-    assert notes[0].startswith(f"{B} is revoked: its private key is destroyed")
+    assert notes[0].startswith(f"{B} is revoked: its private key is destroyed on the vault host, and on the replicas and endpoint ")
+    assert notes[0].endswith("but for those that this run names as failed.")
     for text in ("cache the public key for 7 days", "421", "can be read by whoever has the leaked private key"):
         assert any(text in note for note in notes)
 

@@ -104,6 +104,8 @@ def test_a_mistake_in_a_host_is_that_hosts_alone(variables: Row, message: str) -
     ({"phone_number_id": "1", "key_name": "partner", "timeout": "soon"}, ("partner", "1")),
     ({"key_name": "partner"}, ("partner", "")),
     ({"phone_number_id": "1", "key_name": "a/b"}, ("default", "")),
+    ({"phone_number_id": "1", "key_name": "{{ nowhere }}"}, ("default", "")),
+    ({"phone_number_id": 106, "key_name": "partner", "access_token": "{{ nowhere }}"}, ("partner", "106")),
 ])
 def test_what_is_known_of_a_host_with_a_mistake(variables: Row, expected: tuple[str, str]) -> None:
     row = collect(**variables)
@@ -121,6 +123,13 @@ def test_an_error_of_templating_names_the_variable_and_not_what_is_in_it() -> No
         "The host variable whatsapp_access_token cannot be templated: a variable that it refers to is undefined or wrong.",
         "The host variable whatsapp_app_secret cannot be templated: 'vault_secret' is undefined.",
     ]
+
+
+def test_all_mistakes_of_a_host_are_told() -> None:
+    text = collect(phone_number_id="1", provider="pigeon", timeout="soon")["problem"]
+    assert text.startswith("The host variables whatsapp_… are not as the modules need them: ")
+    assert "provider must be one of" in text
+    assert "timeout" in text
 
 
 def test_numbers_keep_the_order_of_the_inventory() -> None:
@@ -175,11 +184,20 @@ def test_an_endpoint_gets_defaults_and_types() -> None:
 
 
 def test_an_endpoints_variables_are_typed() -> None:
-    row = endpoint(endpoint_deploy="no", endpoint_timeout="2.5", endpoint_keys_mode=0o640, key_names="default,partner",
-                   allow_http="yes", app_secret=SECRET)
-    assert (row["endpoint_deploy"], row["endpoint_timeout"], row["endpoint_keys_mode"]) == (False, 2.5, 0o640)
-    assert (row["key_names"], row["allow_http"]) == (["default", "partner"], True)
+    row = endpoint(endpoint_deploy="no", endpoint_timeout="2.5", key_names="default,partner", validate_certs="no",
+                   allow_http="yes", endpoint_keys_owner=1000, endpoint_keys_group=33, app_secret=SECRET)
+    assert (row["endpoint_deploy"], row["endpoint_timeout"]) == (False, 2.5)
+    assert (row["key_names"], row["validate_certs"], row["allow_http"]) == (["default", "partner"], False, True)
+    assert (row["endpoint_keys_owner"], row["endpoint_keys_group"]) == ("1000", "33")
+    assert endpoint(key_names=[7, "partner"])["key_names"] == ["7", "partner"]
     assert SECRET not in str(row)
+
+
+def test_what_is_meant_for_another_host_is_handed_on_as_it_is() -> None:
+    given = {"endpoint_keys_path": "~app/keys", "ca_path": "$HOME/ca.pem", "endpoint_keys_mode": 0o640,
+             "endpoint_keys_directory_mode": "u=rwx"}
+    row = endpoint(**given)
+    assert {name: row[name] for name in given} == given
 
 
 @pytest.mark.parametrize(("key_names", "served"), [

@@ -126,7 +126,9 @@ def test_numbers_that_cannot_be_published_to() -> None:
         ("replaced", True, ""),
     ]
     assert [row["publish"] for row in rows] == [False] * 5 + [True]
-    assert [row["after"] for row in rows] == [None, None, None, B, FOREIGN, B]
+    for name in ("before", "after"):
+        assert [row[name] for row in rows] == [None, None, None, B, FOREIGN, B]
+    assert [row["status"] for row in rows] == [None, None, None, "VALID", "VALID", "VALID"]
     assert [row["target"] for row in rows] == [None] * 5 + [C]
 
 
@@ -266,13 +268,12 @@ def test_what_has_its_key_is_none(row: Row) -> None:
     assert plans.stopped(plan_of({"a": B}), [wave(1, row)], 0) == {}
 
 
-def test_only_so_many_numbers_are_named() -> None:
-    plan = plan_of(dict.fromkeys("abcdefg", B))
-    done = wave(1, *(not_sent(name) for name in "abcdefg"))
-    assert plans.stopped(plan, [done], 4) == {"default": "a, b, c, d, e and 2 more failed in wave 1"}
-    assert plans.stopped(plan_of(dict.fromkeys("abcde", B)), [wave(1, *(not_sent(name) for name in "abcde"))], 0) == {
-        "default": "a, b, c, d, e failed in wave 1",
-    }
+@pytest.mark.parametrize(("names", "told"), [
+    ("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, e and 1 more"), ("abcdefg", "a, b, c, d, e and 2 more"),
+])
+def test_only_so_many_numbers_are_named(names: str, told: str) -> None:
+    done = wave(1, *(not_sent(name) for name in names))
+    assert plans.stopped(plan_of(dict.fromkeys(names, B)), [done], 4) == {"default": f"{told} failed in wave 1"}
 
 
 @pytest.mark.parametrize("published", [{}, {**UNREACHABLE}, {"msg": "No token.", "error": {"type": "InvalidOptions"}}])
