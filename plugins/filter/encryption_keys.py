@@ -45,9 +45,9 @@ def _numbers(
 
 _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     inventory.collect_endpoints,
-    keyrings.keyring_rows, keyrings.replica_view, keyrings.keyring_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
+    keyrings.keyring_rows, keyrings.replica_view, keyrings.keyrings_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
     keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
-    plan.make_plan, plan.as_list, plan.held, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.going, plan.stopped,
+    plan.make_plan, plan.as_list, plan.retention_days, plan.held, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.going, plan.stopped,
     plan.final_rows,
     proofs.wanted_proofs, proofs.published_proofs, proofs.pings, proofs.proof_rows, proofs.blocked,
     endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,

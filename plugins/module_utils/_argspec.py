@@ -101,6 +101,7 @@ KEYRING_SPEC: Spec = {
         "options": {
             "generations": {"type": "list", "elements": "dict", "required": True},
             "accepted": {"type": "dict", "default": {}},
+            "pruned": {"type": "list", "elements": "str", "default": []},
             "private_keys": {"type": "dict", "no_log": True, "default": {}},
         },
     },
@@ -134,6 +135,7 @@ ENDPOINT_KEYS_SPEC: Spec = {
         "options": {
             "name": {"type": "str", "required": True},
             "generations": {"type": "list", "elements": "dict", "required": True},
+            "pruned": {"type": "list", "elements": "str", "default": []},
             "private_keys": {"type": "dict", "default": {}, "no_log": True},
         },
     },

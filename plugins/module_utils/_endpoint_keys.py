@@ -35,7 +35,7 @@ from ._files import (
     require_writable,
     write_durably,
 )
-from ._generations import Generation
+from ._generations import Generation, unknown
 from ._keys import load_private_key, require_cryptography
 from ._manifest import KEY_FILE, MANIFEST, Manifest, key_file, read_manifest
 from ._options import Params
@@ -45,6 +45,7 @@ Result = dict[str, t.Any]
 OWED = ".reload-owed"
 JOURNAL = ".unfinished"
 MADE = ".made"
+_KEYRING = "keyring.json"
 _PARENTS_MODE = 0o755  # they hold nothing but the folder, which others have to get at
 
 
@@ -198,6 +199,11 @@ class Deployment:
 
     def _plan(self) -> Plan:
         """Look at what is there. Nothing is written but that what killed calls left half-written is removed."""
+        if os.path.lexists(self._file(_KEYRING)):
+            raise KeyringError(
+                f"{self.folder} on {os.uname().nodename} is a keyring: keys for an endpoint would replace its own.",
+                "Give another path (host variable whatsapp_endpoint_keys_path).",
+            )
         status = self._folder_status()
         if status is None:
             plan = Plan(None, self.wanted.manifest, folder=True, manifest=True)
@@ -227,7 +233,7 @@ class Deployment:
         return status
 
     def _manifest(self, text: bytes | None) -> Manifest | None:
-        """Return the manifest that is there. Raises KeyringError where it is damaged, or names a current key nobody knows."""
+        """Return the manifest that is there. Raises KeyringError where it is damaged, or numbers may hold what nobody knows."""
         if text is None:
             return None
         path = self._file(MANIFEST)
@@ -239,12 +245,15 @@ class Deployment:
                 "If nothing else writes there, delete it and run again; the key files beside it are kept.",
             ) from None
         self.row["current"] = manifest.current
-        if manifest.current is not None and self.wanted.ring.find(manifest.current) is None:
+        lost = unknown(self.wanted.ring, manifest.fingerprints)
+        if lost:
             raise KeyringError(
-                f"{path} on {os.uname().nodename} has {manifest.current} as its current key, which the keyring does not know: "
-                "the keyring was lost or is older than this, or another one deploys here. Nothing was changed.",
-                "Rebuild the vault host from a copy of the keyring (ansible-playbook waba.flows.restore -e "
-                "encryption_keys_restore_from=HOST). If the change is meant, delete that file and run again.",
+                f"{path} on {os.uname().nodename} has {', '.join(lost)}, which the keyring does not know: "
+                "another run went on meanwhile, the keyring was lost or is older than this, or another one deploys here. Nothing "
+                "was changed.",
+                "Run again when no other run is at work. If that does not help, rebuild the vault host from a copy of the "
+                "keyring (ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST). If the change is meant, "
+                "delete that file and run again.",
             )
         return manifest
 

@@ -155,7 +155,7 @@ def _parse_key(row: Params) -> Wanted:
     if not g.KEY_NAME.fullmatch(name):
         raise InvalidOptions(f"The key name '{name[:80]}' is not allowed.", "Use letters, digits, - and _, at most 64.")
     try:
-        ring = _parse_generations(row["generations"])
+        ring = _parse_generations(row["generations"], row.get("pruned") or [])
     except ValueError as error:
         raise InvalidOptions(
             f"The generations of the key {name} cannot be used: {error}.",
@@ -166,13 +166,13 @@ def _parse_key(row: Params) -> Wanted:
     return Wanted(name, ring, {identity: _parse_private_key(given[identity], identity) for identity in wanted})
 
 
-def _parse_generations(rows: t.Sequence[Params]) -> g.Ring:
+def _parse_generations(rows: t.Sequence[Params], pruned: t.Sequence[str]) -> g.Ring:
     """Read rows as the keyring returns them. Raises ValueError, InvalidKey."""
     known = [{member: value for member, value in row.items() if member not in _ROWS_ONLY} for row in rows]
     for row in known:
         if isinstance(row.get("fingerprint"), str):
             row["fingerprint"] = normalise_fingerprint(row["fingerprint"])
-    ring = g.from_document({"schema": g.SCHEMA, "generations": known, "accepted": {}})
+    ring = g.from_document({"schema": g.SCHEMA, "generations": known, "accepted": {}, "pruned": list(pruned)})
     if not all(KEY_FILE.fullmatch(key_file(generation)) for generation in ring.generations):
         raise ValueError("a generation's id is not a name that a keyring gives")
     return ring

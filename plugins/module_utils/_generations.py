@@ -46,10 +46,15 @@ class Generation:
 
 @dataclasses.dataclass(frozen=True)
 class Ring:
-    """All generations of one named key, oldest first. C(accepted) is for numbers that cannot be read back."""
+    """All generations of one named key, oldest first. C(accepted) is for numbers that cannot be read back.
+
+    C(pruned) are the fingerprints of generations that were deleted after their retention: what a copy still has of those may
+    go, and nothing else may.
+    """
 
     generations: tuple[Generation, ...] = ()
     accepted: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    pruned: tuple[str, ...] = ()
 
     @property
     def current(self) -> Generation | None:
@@ -63,16 +68,19 @@ class Ring:
         return next((g for g in self.generations if g.fingerprint == fingerprint), None)
 
     def add(self, generation: Generation) -> Ring:
-        return dataclasses.replace(self, generations=(*self.generations, generation))
+        pruned = tuple(one for one in self.pruned if one != generation.fingerprint)  # it may be imported again
+        return dataclasses.replace(self, generations=(*self.generations, generation), pruned=pruned)
 
     def put(self, *changed: Generation) -> Ring:
         """Return the ring with these generations in the place of those with the same id."""
         new = {g.id: g for g in changed}
         return dataclasses.replace(self, generations=tuple(new.get(g.id, g) for g in self.generations))
 
-    def without(self, gone: t.Iterable[Generation]) -> Ring:
+    def prune(self, gone: t.Sequence[Generation]) -> Ring:
+        """Return the ring without these generations, of which their fingerprints are kept."""
         ids = {g.id for g in gone}
-        return dataclasses.replace(self, generations=tuple(g for g in self.generations if g.id not in ids))
+        kept = tuple(g for g in self.generations if g.id not in ids)
+        return dataclasses.replace(self, generations=kept, pruned=(*self.pruned, *(g.fingerprint for g in gone)))
 
 
 def time_text(moment: datetime) -> str:
@@ -171,13 +179,8 @@ def needs_new(ring: Ring, given_up: str, due_or_forced: bool) -> bool:
 
 
 def unknown(ring: Ring, fingerprints: t.Iterable[str]) -> list[str]:
-    """Return those fingerprints, sorted, that no generation has."""
-    return sorted({fingerprint for fingerprint in fingerprints if ring.find(fingerprint) is None})
-
-
-def in_work(ring: Ring) -> list[str]:
-    """Return the fingerprints that numbers hold or are about to hold: of the current and of the pending generation."""
-    return [one.fingerprint for one in (ring.current, ring.pending) if one is not None]
+    """Return those fingerprints, sorted, that no generation has or had."""
+    return sorted({one for one in fingerprints if ring.find(one) is None and one not in ring.pruned})
 
 
 def revived(ring: Ring, source: Ring) -> list[str]:
@@ -252,6 +255,7 @@ def to_document(ring: Ring) -> dict[str, t.Any]:
         "schema": SCHEMA,
         "generations": [dataclasses.asdict(generation) for generation in ring.generations],
         "accepted": dict(ring.accepted),
+        "pruned": list(ring.pruned),
     }
 
 
@@ -264,7 +268,10 @@ def from_document(document: t.Any) -> Ring:
     rows, accepted = document.get("generations"), document.get("accepted")
     if not isinstance(rows, list) or not isinstance(accepted, dict):
         raise ValueError("generations or accepted is missing")
-    ring = Ring(tuple(_generation(row) for row in rows), accepted)
+    pruned = document.get("pruned", [])  # version 1.0 wrote none
+    if not isinstance(pruned, list) or not all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in pruned):
+        raise ValueError("pruned is not a list of fingerprints")
+    ring = Ring(tuple(_generation(row) for row in rows), accepted, tuple(pruned))
     for state in ("current", "pending"):
         if sum(g.state == state for g in ring.generations) > 1:
             raise ValueError(f"more than one generation is {state}")

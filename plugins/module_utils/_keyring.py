@@ -79,6 +79,8 @@ class Keyring:
     ) -> None:
         if not g.KEY_NAME.fullmatch(name):
             raise InvalidOptions(f"The key name '{name[:80]}' is not allowed.", "Use letters, digits, - and _, at most 64.")
+        if not os.path.isabs(path):  # it would depend on where the module happens to run, and a key would be made anew elsewhere
+            raise InvalidOptions(f"path '{path}' is not absolute.", "For example: /etc/whatsapp-flows/keys")
         self.folder = os.path.join(path, name)
         self.ring = g.Ring()
         self.check_mode = check_mode

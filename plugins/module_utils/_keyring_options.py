@@ -46,13 +46,15 @@ def source_of(given: Params) -> Source:
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a generation is not a mapping")
         bare = [{name: value for name, value in row.items() if name not in ADDED_MEMBERS} for row in rows]
-        ring = g.from_document({"schema": g.SCHEMA, "generations": bare, "accepted": given["accepted"] or {}})
+        ring = g.from_document({
+            "schema": g.SCHEMA, "generations": bare, "accepted": given["accepted"] or {}, "pruned": given.get("pruned") or [],
+        })
         if not all(isinstance(pem, str) for pem in private_keys.values()):
             raise ValueError("a private key is not text")
     except ValueError as error:
         raise InvalidOptions(
             f"source is not what a keyring returned: {error}.",
-            "Give generations, accepted and exported (as private_keys) as state: read returned them.",
+            "Give generations, accepted, pruned and exported (as private_keys) as state: read returned them.",
         ) from None
     predicted = frozenset(row["fingerprint"] for row in rows if row.get("predicted"))
     return Source(ring, private_keys, _public_keys(rows), predicted)

@@ -110,7 +110,7 @@ class Run:
         for generation in gone:
             self.keyring.destroy(generation)
             self.removed.append(generation.fingerprint)
-        self.keyring.save(self.keyring.ring.without(gone))
+        self.keyring.save(self.keyring.ring.prune(gone))
 
     def mirrored(self) -> None:
         """Key files become durable before the state names them; files of keys that the source lacks go when it is written."""
@@ -211,18 +211,18 @@ class Run:
         return self.keyring.store(key, "pending", "generated", self.request.now)
 
     def _check_source(self) -> None:
-        """Refuse a source that does not know what numbers hold of this copy, or what was revoked: it was lost, or is older."""
+        """Refuse a source that never knew what this copy has, or not that it was revoked: it was lost, or is older."""
         here, source = self.keyring.ring, self.request.source.ring
-        lost, revived = g.unknown(source, g.in_work(here)), g.revived(here, source)
+        lost, revived = g.unknown(source, (one.fingerprint for one in here.generations)), g.revived(here, source)
         if self.request.force or not (lost or revived):
             return
-        newer = [f"{', '.join(lost)} as current or pending, which the source does not know"] if lost else []
+        newer = [f"{', '.join(lost)}, which the source does not know"] if lost else []
         newer += [f"{', '.join(revived)} as revoked, which the source has not"] if revived else []
         raise KeyringError(
             f"{self.keyring.folder} on {os.uname().nodename} has {', and '.join(newer)}: "
-            "the source was lost or is older than this copy. Nothing was changed.",
-            f"Rebuild the source from this copy: {_RESTORE} (the copy's name in the inventory). Only if this copy may be "
-            "lost, use force.",
+            "the source was lost or is older than this copy, or another run went on meanwhile. Nothing was changed.",
+            "Run again when no other run is at work. If that does not help, rebuild the source from this copy: "
+            f"{_RESTORE} (the copy's name in the inventory). Only if this copy may be lost, use force.",
         )
 
     def _key_to_copy(self, generation: g.Generation) -> PrivateKey | None:
@@ -278,8 +278,8 @@ def _check_required(keyring: Keyring, request: Request) -> None:
     lost = _not_known(keyring.ring, request, request.required) if request.required else []
     if lost:
         raise KeyringError(
-            f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has as current or "
-            "pending: this keyring was lost or is older than its copy.",
+            f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has: this keyring was "
+            "lost or is older than its copy.",
             f"Rebuild it: {_RESTORE}",
         )
 
@@ -348,6 +348,7 @@ def _result(run: Run, before: g.Ring, changed: bool) -> Result:
             {**row, **_added(run, generation)} for row, generation in zip(document["generations"], ring.generations)
         ],
         "accepted": document["accepted"],
+        "pruned": document["pruned"],
         "current": ring.current.fingerprint if ring.current else None,
         "pending": ring.pending.fingerprint if ring.pending else None,
         "to_publish": _to_publish(run, target) if run.request.state not in ("revoked", "pruned") else None,

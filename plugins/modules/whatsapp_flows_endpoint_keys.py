@@ -67,10 +67,17 @@ options:
       generations:
         description:
           - All its generations, as RV(waba.flows.whatsapp_flows_keyring#module:generations). Those that are revoked are taken off
-            the host, as are those that are no longer listed.
+            the host.
         type: list
         elements: dict
         required: true
+      pruned:
+        description:
+          - The fingerprints of those that were deleted, as RV(waba.flows.whatsapp_flows_keyring#module:pruned). They are taken off
+            the host as well.
+        type: list
+        elements: str
+        default: []
       private_keys:
         description:
           - The private keys by C(id) of the generation, as RV(waba.flows.whatsapp_flows_keyring#module:exported). Those that are
@@ -118,8 +125,9 @@ notes:
     current) and C(keys), a list of objects with the members C(fingerprint), C(file) (a name in the same folder) and C(state)
     (V(pending), V(current) or V(retired)). The newest key comes first; revoked ones are not in it. It is replaced as a whole.
   - Files that no manifest named are never touched.
-  - If the current key of the manifest on the host is one that O(keys[].generations) do not know, the key is refused. Then the
-    keyring was lost or is older, or another one deploys here. Rebuild it, or delete that manifest if the change is meant.
+  - If the manifest on the host names a key that is neither in O(keys[].generations) nor in O(keys[].pruned), that key name is
+    refused, as numbers may hold it. Then another run went on meanwhile, the keyring was lost or is older, or another one deploys
+    here. Run again, or rebuild the keyring, or delete that manifest if the change is meant.
 seealso:
   - module: waba.flows.whatsapp_flows_keyring
   - module: waba.flows.whatsapp_flows_endpoint_ping
@@ -144,6 +152,7 @@ EXAMPLES = r"""
     keys:
       - name: default
         generations: "{{ keyring.generations }}"
+        pruned: "{{ keyring.pruned }}"
         private_keys: "{{ keyring.exported }}"
     reload: owed
   register: deployed

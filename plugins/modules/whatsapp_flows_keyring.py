@@ -80,9 +80,9 @@ options:
         is current or in O(in_use_fingerprints).
       - V(pruned) deletes retired keys that no number was seen holding for O(retention). Use it only after every number was read.
       - V(mirrored) makes this keyring an exact copy of O(source). Keys are written, read back and opened before the copy names
-        them; then those are destroyed that the source no longer has, or has as revoked. It is refused where the source does not
-        know the current or the pending key of this copy, or still has a key that was revoked here, because then the source was
-        lost or is older.
+        them; then those are destroyed that the source has as revoked, or deleted after their retention. It is refused where the
+        source does not know a key of this copy, or still has one that was revoked here, because then the source was lost or is
+        older.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
       - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
@@ -95,7 +95,7 @@ options:
     type: str
   required_fingerprints:
     description:
-      - Keys that this keyring must know, because a copy of it or an endpoint has them as current or pending; with
+      - Keys that this keyring must know, or have deleted after their retention, because a copy of it has them; with
         O(state=present) or O(state=staged).
       - If it does not, it was lost or is older than its copy, and nothing is created. A key that the same call imports counts as
         known.
@@ -166,6 +166,12 @@ options:
           - Its RV(accepted).
         type: dict
         default: {}
+      pruned:
+        description:
+          - Its RV(pruned).
+        type: list
+        elements: str
+        default: []
       private_keys:
         description:
           - Its RV(exported), with O(passphrase) as O(export_passphrase). Keys that are here already, and open, may be left out.
@@ -236,6 +242,7 @@ EXAMPLES = r"""
     source:
       generations: "{{ original.generations }}"
       accepted: "{{ original.accepted }}"
+      pruned: "{{ original.pruned }}"
       private_keys: "{{ original.exported }}"
   no_log: true
 
@@ -245,7 +252,7 @@ EXAMPLES = r"""
     passphrase: "{{ keyring_passphrase }}"
     state: staged
     replace_fingerprint: SHA256:3X1mUDe5PlmcgmaRVTUbGpEwsLBLvOc9zbwCwX1vL2U
-    required_fingerprints: "{{ [original.current, original.pending] | select | list }}"
+    required_fingerprints: "{{ original.generations | map(attribute='fingerprint') }}"
     lease_owner: "{{ inventory_hostname }}"
 
 - name: Give up the new key and go back to the one before
@@ -335,6 +342,13 @@ current:
   description: Fingerprint of the current key.
   returned: success; V(none) if there is none
   type: str
+pruned:
+  description:
+    - Fingerprints of the keys that were ever deleted after their retention. What a copy still has of these may go, and nothing
+      else may.
+  returned: success
+  type: list
+  elements: str
 pending:
   description: Fingerprint of the pending key.
   returned: success; V(none) if there is none

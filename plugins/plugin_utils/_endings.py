@@ -61,9 +61,12 @@ def is_complete(rows: Rows, left_out: int) -> bool:
     return not left_out and all(row["readable"] for row in rows)
 
 
-def undo_plan(rows: Rows, stops: t.Mapping[str, str], results: Rows) -> dict[str, t.Any]:
+def undo_plan(
+    rows: Rows, stops: t.Mapping[str, str], results: Rows, revoking: t.Collection[str] = ()
+) -> dict[str, t.Any]:
     """Return how the numbers that this run changed go back to the keys they had, for the keys that were stopped.
 
+    Not for the keys in C(revoking): a number is better off with a new key than with one that leaked.
     C(results) are of a loop of the keyring module, state read. C(plan) has the shape of make_plan's rows, with the key that is
     left as C(leaves); C(impossible) says by number why it cannot go back; C(wanted) are the keys that the endpoints have to
     prove first.
@@ -76,7 +79,9 @@ def undo_plan(rows: Rows, stops: t.Mapping[str, str], results: Rows) -> dict[str
         if row["key_name"] not in stops or not row["changed"] or row["before"] == row["target"]:
             continue
         generation = rings.get(row["key_name"], {}).get(row["before"])
-        if row["before"] is None:
+        if row["key_name"] in revoking:
+            impossible[row["name"]] = "a key that leaked is being revoked, so the new one stays"
+        elif row["before"] is None:
             impossible[row["name"]] = "it had no key before, and the API cannot take one away"
         elif row["key_name"] in unread:
             impossible[row["name"]] = f"the keyring '{row['key_name']}' could not be read: {unread[row['key_name']]}"
@@ -90,6 +95,8 @@ def undo_plan(rows: Rows, stops: t.Mapping[str, str], results: Rows) -> dict[str
                 "before": row["after"], "after": row["after"], "target": row["before"], "leaves": row["target"], "publish": True,
                 "outcome": "replaced", "message": "", "business_public_key": generation["business_public_key"],
                 "expected": sorted({row["target"], row["before"]}),
+                # Where the API may still show what was, what it shows is no reason not to send.
+                "force": not row["certain"],
             })
     return {"plan": plan, "impossible": impossible, "wanted": wanted_proofs(plan)}
 
@@ -146,17 +153,20 @@ def _undone_row(row: Row, back: Row | None, impossible: str | None) -> Row:
             "seconds": round(row["seconds"] + back["seconds"], 3)}
 
 
-def revocation(fingerprint: str, ring: str, rows: Rows, keyrings: Rows, complete: bool) -> dict[str, t.Any]:
+def revocation(
+    fingerprint: str, *, rings: t.Sequence[str], rows: Rows, keyrings: Rows, complete: bool
+) -> dict[str, t.Any]:
     """Return whether a leaked key can be destroyed now (C(possible)), and if not, why not (C(message); in check mode a C(note)).
 
-    It can once every number was read, and none holds it or may hold it.
+    It can once every number was read, and none holds it or may hold it. C(rings) are the names of all keyrings that have it.
     """
     wanted = normalised([fingerprint], "encryption_keys_revoke").pop()
-    answer = {"fingerprint": wanted, "ring": ring, "possible": False, "message": "", "note": ""}
-    row = next((row for row in keyrings if row["name"] == ring), None)
-    if row is None or row["message"]:
-        return {**answer, "message": f"{wanted} was not revoked: its keyring '{ring}' is not usable."}
-    if row["check_mode"]:
+    answer = {"fingerprint": wanted, "rings": list(rings), "possible": False, "message": "", "note": ""}
+    usable = {row["name"] for row in keyrings if not row["message"]}
+    unusable = [name for name in rings if name not in usable]
+    if unusable:
+        return {**answer, "message": f"{wanted} was not revoked: its keyring {', '.join(unusable)} is not usable."}
+    if any(row["check_mode"] for row in keyrings):
         return {**answer, "note": f"{wanted} would be revoked once no number holds it."}
     again = "Mend that, then run the same command again."
     if not complete:
@@ -175,7 +185,8 @@ def revocation_notes(revoking: Row, finished: t.Mapping[str, Row]) -> list[str]:
     """Return what a revocation means for users, if there was one."""
     if revoking.get("note"):
         return [revoking["note"]]
-    if not finished.get(revoking.get("ring", ""), {}).get("revoked"):
+    rings = revoking.get("rings", [])
+    if not rings or not all(finished.get(name, {}).get("revoked") for name in rings):
         return []
     return [
         f"{revoking['fingerprint']} is revoked: its private key is destroyed on the vault host, and on the replicas and endpoint "
@@ -187,17 +198,17 @@ def revocation_notes(revoking: Row, finished: t.Mapping[str, Row]) -> list[str]:
     ]
 
 
-def finished_rows(results: Rows, revoking: Row, revoked: Row) -> dict[str, Row]:
+def finished_rows(results: Rows, revoking: Row, revoked: Rows) -> dict[str, Row]:
     """Return by key name what its keyring holds at the end: C(generations), what was C(removed), and what was C(revoked).
 
-    C(results) are of the last loop of the keyring module; C(revoking) is what revocation returned, C(revoked) what the module
-    answered.
+    C(results) are of the last loop of the keyring module; C(revoking) is what revocation returned, C(revoked) the results of
+    the loop that revoked.
     """
-    done = revoking.get("fingerprint") if revoking.get("possible") and "generations" in revoked else None
+    done = {result["item"] for result in revoked if "generations" in result}
     return {
         result["item"]: {
-            "generations": result["generations"], "removed": result.get("removed", []),
-            "revoked": done if done and result["item"] == revoking["ring"] else None,
+            "generations": result["generations"], "pruned": result.get("pruned", []), "removed": result.get("removed", []),
+            "revoked": revoking["fingerprint"] if result["item"] in done else None,
         }
         for result in results if "generations" in result
     }
@@ -206,7 +217,7 @@ def finished_rows(results: Rows, revoking: Row, revoked: Row) -> dict[str, Row]:
 def changed_keyrings(keyrings: Rows, finished: t.Mapping[str, Row]) -> Rows:
     """Return the keyring rows whose generations are not as they were put on endpoints and replicas, with those of the end."""
     return [
-        {**ring, "generations": finished[ring["name"]]["generations"]} for ring in keyrings
+        {**ring, **{name: finished[ring["name"]][name] for name in ("generations", "pruned")}} for ring in keyrings
         if ring["name"] in finished and not ring["check_mode"]
         and _states(finished[ring["name"]]["generations"]) != _states(ring["generations"])
     ]
@@ -217,12 +228,12 @@ def _states(generations: Rows) -> list[tuple[str, str]]:
 
 
 def late_failures(
-    revoking: Row, *, revoked: Row, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows
+    revoking: Row, *, revoked: Rows, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows
 ) -> list[str]:
     """Return what went wrong after the numbers were done, each with its remedy."""
     found = [revoking["message"]] if revoking.get("message") else []
-    if revoking.get("possible") and "generations" not in revoked:
-        found.append(f"The key could not be revoked: {said(revoked, NO_ANSWER)}")
+    found += [f"{result['item']} (keyring): the key could not be revoked: {said(result, NO_ANSWER)}"
+              for result in revoked if "generations" not in result]
     found += [f"{result['item']} (keyring): {said(result, NO_ANSWER)}" for result in finished if "generations" not in result]
     found += [f"{row['host']} (replica of {row['key_name']}): {row['message']}" for row in copied if row["message"]]
     found += [f"{row['endpoint']} (endpoint): its manifest could not be brought up to date: {row['message']}"

@@ -36,6 +36,7 @@ def keyring_rows(results: Rows, problems: t.Mapping[str, str] | None = None) -> 
             "name": result["item"],
             "to_publish": result.get("to_publish"),
             "generations": result.get("generations", []),
+            "pruned": result.get("pruned", []),
             "pending": result.get("pending"),
             "current": result.get("current"),
             "predicted": result.get("predicted", False),
@@ -48,14 +49,14 @@ def keyring_rows(results: Rows, problems: t.Mapping[str, str] | None = None) -> 
         for result in results
     ]
     known = {row["name"] for row in rows}
-    blank: Row = {"to_publish": None, "generations": [], "pending": None, "current": None, "predicted": False,
+    blank: Row = {"to_publish": None, "generations": [], "pruned": [], "pending": None, "current": None, "predicted": False,
                   "check_mode": False, "due_at": None, "other_run": None, "reencrypted": []}
     return rows + [{**blank, "name": name, "message": message} for name, message in (problems or {}).items() if name not in known]
 
 
 def replica_view(results: Rows) -> dict[str, t.Any]:
-    """Return what the copies of the keyrings say: C(required), the fingerprints that the vault host must know, by key name;
-    C(problems), why a key cannot be worked on, by key name.
+    """Return what the copies of the keyrings say: C(required), the fingerprints that the vault host must know, or have known,
+    by key name; C(problems), why a key cannot be worked on, by key name.
 
     C(results) are of a loop of the keyring module, state read, over items with C(host) and C(key_name).
     """
@@ -66,18 +67,21 @@ def replica_view(results: Rows) -> dict[str, t.Any]:
         if "generations" not in result:
             problems[key_name] = f"Nothing was done with it, because the replica {host} cannot be used: {said(result, NO_ANSWER)}"
             continue
-        for fingerprint in (result.get("current"), result.get("pending")):
-            if fingerprint and fingerprint not in required[key_name]:
-                required[key_name].append(fingerprint)
+        known = [generation["fingerprint"] for generation in result["generations"]]
+        required[key_name] += [fingerprint for fingerprint in known if fingerprint not in required[key_name]]
     return {"required": dict(required), "problems": problems}
 
 
-def keyring_of(results: Rows, fingerprint: str) -> str:
-    """Return the name of the key that has a generation. Raises ValueError where none has."""
+def keyrings_of(results: Rows, fingerprint: str) -> list[str]:
+    """Return the names of the keys that have a generation, which can be several after an import.
+
+    Raises ValueError where none has.
+    """
     wanted = normalised([fingerprint], "the fingerprint given").pop()
-    for result in results:
-        if any(generation["fingerprint"] == wanted for generation in result.get("generations", [])):
-            return str(result["item"])
+    found = [str(result["item"]) for result in results
+             if any(generation["fingerprint"] == wanted for generation in result.get("generations", []))]
+    if found:
+        return found
     unread = [f"{result['item']}: {said(result, NO_ANSWER)}" for result in results if "generations" not in result]
     known = [f"{g['fingerprint']} ({result['item']}, {g['state']})" for result in results for g in result.get("generations", [])]
     because = f" Not readable: {'; '.join(unread).rstrip('.')}." if unread else ""
@@ -89,8 +93,13 @@ def aim(results: Rows, fingerprint: str) -> Rows:
 
     Raises ValueError where it cannot be gone back to.
     """
-    name, wanted = keyring_of(results, fingerprint), normalised([fingerprint], "the fingerprint given").pop()
-    result = next(result for result in results if result["item"] == name)
+    names, wanted = keyrings_of(results, fingerprint), normalised([fingerprint], "the fingerprint given").pop()
+    if len(names) > 1:
+        raise ValueError(
+            f"{wanted} is in the keyrings {', '.join(names)}: say which is meant by an encryption_keys_group with the numbers of "
+            "one."
+        )
+    result = next(result for result in results if result["item"] == names[0])
     target = next(g for g in result["generations"] if g["fingerprint"] == wanted)
     if target["state"] not in ("retired", "current"):
         raise ValueError(f"{wanted} is {target['state']}; only a retired key can be gone back to.")
@@ -111,7 +120,8 @@ def copy_source(results: Rows, key_name: str) -> dict[str, t.Any]:
     One that could not be read lacks C(generations), so that the module refuses it: it would be copied as an empty one.
     """
     result = next((result for result in results if result["item"] == key_name), {})
-    source = {"accepted": result.get("accepted", {}), "private_keys": result.get("exported") or {}}
+    source = {"accepted": result.get("accepted", {}), "pruned": result.get("pruned", []),
+              "private_keys": result.get("exported") or {}}
     return {**source, "generations": result["generations"]} if "generations" in result else source
 
 
@@ -141,7 +151,10 @@ def bundles(keyrings: Rows, taken: t.Sequence[Row], key_names: t.Sequence[str] |
         if ring["message"] or not (key_names is None or ring["name"] in key_names):
             continue
         generations = [{**g, "predicted": ring["predicted"] and g["state"] == "pending"} for g in ring["generations"]]
-        found.append({"name": ring["name"], "generations": generations, "private_keys": exported.get(ring["name"], {})})
+        found.append({
+            "name": ring["name"], "generations": generations, "pruned": ring["pruned"],
+            "private_keys": exported.get(ring["name"], {}),
+        })
     return found
 
 

@@ -15,6 +15,8 @@ import collections
 import re
 import typing as t
 
+from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
+from ansible_collections.waba.flows.plugins.module_utils._options import parse_duration
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
     CHANGING,
     UNMET,
@@ -92,6 +94,14 @@ def as_list(value: t.Any) -> list[t.Any]:
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def retention_days(text: str) -> float:
+    """Return a retention in days. Raises ValueError."""
+    try:
+        return parse_duration(text, "encryption_keys_retention") / 86400
+    except WabaError as error:
+        raise ValueError(str(error)) from None
 
 
 def wave_sizes(sizes: t.Sequence[t.Any]) -> list[tuple[int, bool]]:
@@ -204,7 +214,8 @@ def merge_number(plan: Row, row: Row | None, published: Row) -> Row:
     message = row["error"]["message"] if "error" in row else ""
     if row["outcome"] == "refused":
         message = f"Somebody set another key, {row['fingerprint']}, while this run was going on. Run again when that is settled."
-    known = row["fingerprint"] is not None or not row["changed"]
+    # What the API shows after a change is certain only if it is the new key: it may show the old one for a while.
+    known = not row["changed"] or row["fingerprint"] == plan["target"]
     # What was read before stands where this row tells of neither a key nor a change.
     now = row if row["fingerprint"] or row["changed"] else {"fingerprint": plan["after"], "status": plan["status"]}
     return {

@@ -39,13 +39,19 @@ def make_report(run: Row, finished_at: str) -> Row:
     shown = ("rotation", "fingerprint", "state")
     summary["keys"] = {key["name"]: {name: key[name] for name in shown} for key in document["keys"]}
     summary["failed_numbers"] = sum(row["outcome"] in UNMET for row in document["numbers"])
-    changed = any(row["changed"] for row in (*run["rows"], *run["copied"], *run["deployed"]))
-    events = ("promoted", "rolled_back", "revoked", "removed", "reencrypted")
-    eventful = bool(document["failures"]) or changed or any(key[name] for key in document["keys"] for name in events)
     return {
-        "eventful": eventful, "document": document, "lines": _lines(run, document), "failures": document["failures"],
-        "summary": summary,
+        "eventful": _is_eventful(run, document), "document": document, "lines": _lines(run, document),
+        "failures": document["failures"], "summary": summary,
     }
+
+
+def _is_eventful(run: Row, document: Row) -> bool:
+    """Tell whether a run changed anything or found anything wrong. Revoking once more what is revoked is nothing new."""
+    changed = any(row["changed"] for row in (*run["rows"], *run["copied"], *run["deployed"]))
+    known = {g["fingerprint"] for ring in run["keyrings"] for g in ring["generations"] if g["state"] == "revoked"}
+    events = ("promoted", "rolled_back", "removed", "reencrypted")
+    happened = any(key["revoked"] not in (None, *known) or any(key[name] for name in events) for key in document["keys"])
+    return bool(document["failures"]) or changed or happened
 
 
 def _document(run: Row, finished_at: str) -> Row:
@@ -176,7 +182,7 @@ def _lines(run: Row, document: Row) -> list[str]:
     lines += [_key_line(key, document["check_mode"]) for key in document["keys"]]
     lines += [f"{total}{waves}.", *_proof_lines(document)]
     lines += run["notes"]
-    lines += [f"key {key['name']}: another run, of {key['other_run']}, was at work at the same time; both use the same keys."
+    lines += [f"key {key['name']}: another run, {key['other_run']}, has not told its end: it is still at work, or was killed."
               for key in document["keys"] if key["other_run"]]
     if document["left_out"]:
         lines.append(f"{document['left_out']} numbers of the group were left out by --limit, so no key was promoted.")

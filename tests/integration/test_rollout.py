@@ -282,9 +282,10 @@ def test_revoking_a_leaked_key(ready: World) -> None:
 
 
 def test_a_retention_below_a_week_is_refused(ready: World) -> None:
-    run = ready.run(encryption_keys_retention="6d")
+    run = ready.run(encryption_keys_retention="6d", encryption_keys_force=True)
     assert run.status == 2
     assert "7 days" in run.failures
+    assert (no_post(ready), states(ready)) == (True, ["current"])  # before anything was done
 
 
 # -- replicas

@@ -24,6 +24,13 @@ FIXTURES = (_own_environment, keys, collections, ready, world)  # for pytest to 
 
 @pytest.fixture
 def estate(ready: World) -> t.Iterator[Estate]:
-    """A world with endpoints, a replica, and a key that is past its retention."""
+    """A world with two keys, endpoints, a replica, and a key that is past its retention."""
     with Estate(ready) as estate:
+        yield estate
+
+
+@pytest.fixture
+def small_estate(ready: World) -> t.Iterator[Estate]:
+    """The same with one key and its 15 numbers."""
+    with Estate(ready, ("default",)) as estate:
         yield estate

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from .estate import NAMES, NEW_PASSPHRASE, Estate, opened
+from .estate import NEW_PASSPHRASE, Estate, opened
 from .whole_run import WholeRun, wait_for_end
 
 ROTATE = "waba.flows.rotate"
@@ -35,24 +35,23 @@ def posts(count: int) -> t.Callable[[Estate], bool]:
     return lambda estate: len(estate.world.box.posts) >= count
 
 
+# These stay so, so that none is missed on a slow machine; the second of two is then half a second away.
+
+
 def first_is_staged(estate: Estate) -> bool:
-    pending = estate.in_state("pending")
-    return pending["default"] is not None and pending["partner"] is None
+    return estate.in_state("pending")["default"] is not None
 
 
 def first_is_copied(estate: Estate) -> bool:
-    return (estate.replica / "default" / "keyring.json").exists() and not (estate.replica / "partner" / "keyring.json").exists()
+    return (estate.replica / "default" / "keyring.json").exists()
 
 
 def first_has_keys(estate: Estate) -> bool:
-    """Endpoint-1 has its keys, or is just getting them, and endpoint-2 has none."""
-    one, other = (endpoint.keys / "default" for endpoint in estate.world.endpoints.values())
-    return one.exists() and not other.exists()
+    return (estate.world.endpoints["endpoint-1"].keys / "default").exists()
 
 
 def first_is_promoted(estate: Estate) -> bool:
-    pending = estate.in_state("pending")
-    return pending["default"] is None and pending["partner"] is not None
+    return estate.in_state("pending")["default"] is None
 
 
 def first_is_forgotten(estate: Estate) -> bool:
@@ -70,44 +69,35 @@ WAVE = "Publish to "
 # With more than one point, the run that goes on is killed again, at the next.
 ROTATION = {
     "staging": [Point(STAGE, within=1.0)],
-    "staged one of two": [Point(STAGE, when=first_is_staged)],
-    "staged, copying, copied one of two": [
-        Point("Note the keys that are ready", within=0.2), Point(COPY, within=0.5), Point(COPY, when=first_is_copied)],
-    "deploying": [Point(DEPLOY, within=0.5)],
-    "deployed to one of two": [Point(DEPLOY, when=first_has_keys)],
+    "staged one of two, copying": [Point(STAGE, when=first_is_staged), Point(COPY, within=0.5)],
+    "staged, copied one of two": [Point("Note the keys that are ready", within=0.2), Point(COPY, when=first_is_copied)],
+    "deploying, deployed to one of two": [Point(DEPLOY, within=0.3), Point(DEPLOY, when=first_has_keys, within=0.3)],
     "between deploy and prove, proving": [Point("Note what was deployed", within=0.2), Point(PROVE, within=0.5)],
     "waves": [Point(WAVE, when=posts(1)), Point(WAVE, nth=2, when=posts(2)), Point(WAVE, nth=3, when=posts(8))],
-    "proving after a wave": [Point(PROVE, within=0.5, nth=3)],
-    "last wave": [Point(WAVE, nth=3, when=posts(15))],
-    "between publish and promote": [Point("Note what came of each number")],
-    "promoting": [Point(PROMOTE, within=0.5)],
-    "promoted one of two": [Point(PROMOTE, when=first_is_promoted)],
-    "pruning": [Point(PRUNE, within=0.5)],
+    "proving after a wave, last wave": [Point(PROVE, within=0.5, nth=3), Point(WAVE, nth=3, when=posts(15))],
+    "between publish and promote, promoting": [Point("Note what came of each number"), Point(PROMOTE, within=0.5)],
+    "promoted one of two, pruning": [Point(PROMOTE, when=first_is_promoted), Point(PRUNE, within=0.5)],
     "pruned one of two": [Point(PRUNE, when=first_is_forgotten)],
     "copying at the end": [Point(COPY, within=0.5, nth=2)],
     "deploying at the end, reporting": [Point(DEPLOY, within=1.0, nth=2), Point("Keep the report", within=0.05)],
     "again and again": [Point(STAGE, when=first_is_staged), Point("Note the copies"), Point(PROVE, within=0.5),
                         Point(WAVE, nth=3, when=posts(10)), Point(PROMOTE, within=0.5), Point(PRUNE, within=0.5)],
-    **{f"task {number}": [Point("", within=0.5, nth=number)] for number in random.Random("any time").sample(range(3, 60), 2)},
+    "any time": [Point("", within=0.5, nth=random.Random("any time").randint(3, 55))],
 }
 OUTLIVED = {"staging": Point(STAGE, when=first_is_staged), "wave": Point(WAVE, nth=3, when=posts(6))}
-ROLLBACK = {
-    "before it is current": [
-        Point("Find the key to go back to", within=0.3), Point(DEPLOY, within=0.5), Point(PROVE, within=0.5)],
-    "afterwards": [
-        Point("Make it the current key", within=0.5), Point(WAVE, nth=2, when=posts(2)), Point(COPY, within=0.5, nth=2)],
-}
+ROLLBACK = [
+    Point("Find the key to go back to", within=0.3), Point(DEPLOY, within=0.5), Point(PROVE, within=0.5),
+    Point("Make it the current key", within=0.5), Point(WAVE, nth=2, when=posts(2)), Point(COPY, within=0.5),
+]
 UNDO = {
     "before": Point("Read the keyrings of the keys that were stopped", within=0.3),
     "giving up": Point("Give up the pending keys", within=0.7),
-    "going back": Point("Publish the previous keys, and verify", when=posts(28)),
+    "going back": Point("Publish the previous keys, and verify", when=posts(19)),
 }
 REVOCATION = {
-    "staging": [Point(STAGE, within=0.7)],
-    "publishing, revoking": [Point(WAVE, nth=3, when=posts(8)), Point("Revoke the key", within=0.5)],
-    "pruning": [Point(PRUNE, within=0.5)],
-    "copying": [Point(COPY, within=0.5, nth=2)],
-    "deploying": [Point(DEPLOY, within=1.0, nth=2)],
+    "staging, publishing": [Point(STAGE, within=0.7), Point(WAVE, nth=3, when=posts(8))],
+    "revoking, pruning": [Point("Revoke the key", within=0.5), Point(PRUNE, within=0.5)],
+    "copying, deploying": [Point(COPY, within=0.5, nth=2), Point(DEPLOY, within=1.0)],
 }
 PASSPHRASE_CHANGE = {
     "one of two": [Point(STAGE, when=first_has_new_passphrase)],
@@ -152,13 +142,13 @@ def new_keys(estate: Estate) -> dict[str, str | None]:
     """Return the key that a forced rotation made, by key name: pending, or current already."""
     pending, current = estate.in_state("pending"), estate.in_state("current")
     old = {name: key.fingerprint for name, key in estate.world.fleet.old_keys.items()}
-    return {name: pending[name] or (current[name] if current[name] != old[name] else None) for name in NAMES}
+    return {name: pending[name] or (current[name] if current[name] != old[name] else None) for name in estate.names}
 
 
 def unnamed_files(estate: Estate) -> set[str]:
     """Return the private keys that a killed run left without a name in the keyring."""
-    known = {row["id"] for name in NAMES for row in estate.world.keyring(name)["generations"]}
-    return {path.stem for name in NAMES for path in (estate.world.keys / name).glob("[!.]*.pem")} - known
+    known = {row["id"] for name in estate.names for row in estate.world.keyring(name)["generations"]}
+    return {path.stem for name in estate.names for path in (estate.world.keys / name).glob("[!.]*.pem")} - known
 
 
 def finish(estate: Estate, states: dict[str, list[str]], playbook: str = ROTATE, **variables: t.Any) -> None:
@@ -169,7 +159,7 @@ def finish(estate: Estate, states: dict[str, list[str]], playbook: str = ROTATE,
     assert estate.world.report["succeeded"]
     estate.assert_settled(states)
     assert {name: key for name, key in new_keys(estate).items() if new[name]} == {name: key for name, key in new.items() if key}
-    assert left <= {row["id"] for name in NAMES for row in estate.world.keyring(name)["generations"]}
+    assert left <= {row["id"] for name in estate.names for row in estate.world.keyring(name)["generations"]}
     estate.assert_quiet(playbook, **{name: value for name, value in variables.items() if name != "encryption_keys_force"})
 
 
@@ -190,17 +180,18 @@ def test_rotation_whose_workers_outlive_it(name: str, estate: Estate, chance: ra
     finish(estate, ROTATED)
 
 
-@pytest.mark.parametrize("name", ROLLBACK)
-def test_rollback(name: str, estate: Estate, chance: random.Random) -> None:
+def test_rollback(small_estate: Estate, chance: random.Random) -> None:
+    estate = small_estate
     assert estate.run(encryption_keys_force=True).status == 0
     estate.assert_settled(ROTATED)  # that is what a run comes to which nobody kills
     old = estate.world.fleet.old_keys["default"].fingerprint
-    kill(estate, ROLLBACK[name], chance, "waba.flows.rollback", encryption_keys_rollback_to=old)
+    kill(estate, ROLLBACK, chance, "waba.flows.rollback", encryption_keys_rollback_to=old)
     finish(estate, GONE_BACK, "waba.flows.rollback", encryption_keys_rollback_to=old)
 
 
-def test_rollback_that_a_rotation_finishes(estate: Estate, chance: random.Random) -> None:
+def test_rollback_that_a_rotation_finishes(small_estate: Estate, chance: random.Random) -> None:
     """Once the keyring says so, every run goes there."""
+    estate = small_estate
     assert estate.run(encryption_keys_force=True).status == 0
     old = estate.world.fleet.old_keys["default"].fingerprint
     kill(estate, [Point(WAVE, nth=3, when=posts(6))], chance, "waba.flows.rollback", encryption_keys_rollback_to=old)
@@ -208,8 +199,9 @@ def test_rollback_that_a_rotation_finishes(estate: Estate, chance: random.Random
 
 
 @pytest.mark.parametrize("name", UNDO)
-def test_going_back_after_a_failed_wave(name: str, estate: Estate, chance: random.Random) -> None:
+def test_going_back_after_a_failed_wave(name: str, small_estate: Estate, chance: random.Random) -> None:
     """What the killed run gave up stays given up; what it did not is gone on with."""
+    estate = small_estate
     estate.world.box.fault(estate.world.fleet.numbers["number-12"], "error", status=400, code=133010, method="POST", times=-1)
     variables = kill(estate, [UNDO[name]], chance, encryption_keys_force=True, encryption_keys_on_failure="rollback")
     given_up = estate.in_state("pending")["default"] is None
@@ -222,7 +214,8 @@ def test_going_back_after_a_failed_wave(name: str, estate: Estate, chance: rando
 
 
 @pytest.mark.parametrize("name", REVOCATION)
-def test_revocation(name: str, estate: Estate, chance: random.Random) -> None:
+def test_revocation(name: str, small_estate: Estate, chance: random.Random) -> None:
+    estate = small_estate
     leaked = estate.world.fleet.old_keys["default"].fingerprint
     kill(estate, REVOCATION[name], chance, encryption_keys_revoke=leaked)
     finish(estate, {"default": ["revoked", "current"], "partner": ["current"]}, encryption_keys_revoke=leaked)

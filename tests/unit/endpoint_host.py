@@ -47,8 +47,13 @@ def identity(key: KeyPair, day: int) -> str:
     return f"202603{day:02d}T120000Z-{_keys.fingerprint_hex16(key.fingerprint)}"
 
 
-def ring(keys: Keys, text: str, *, name: str = "default", passphrase: str = PASSPHRASE, without: str = "") -> Params:
-    """A row of the option keys, of a text such as C(a:retired b:current); C(without) are those that have no private key."""
+def ring(
+    keys: Keys, text: str, *, name: str = "default", passphrase: str = PASSPHRASE, without: str = "", pruned: str = ""
+) -> Params:
+    """A row of the option keys, of a text such as C(a:retired b:current).
+
+    C(without) are those that have no private key; C(pruned) are those that the keyring had once.
+    """
     rows, private_keys = [], {}
     for word in text.split():
         letter, dummy, state = word.partition(":")
@@ -61,7 +66,8 @@ def ring(keys: Keys, text: str, *, name: str = "default", passphrase: str = PASS
         rows.append(row)
         if letter not in without:
             private_keys[row["id"]] = pem_of(key, passphrase)
-    return {"name": name, "generations": rows, "private_keys": private_keys}
+    fingerprints = [getattr(keys, letter).fingerprint for letter in pruned]
+    return {"name": name, "generations": rows, "pruned": fingerprints, "private_keys": private_keys}
 
 
 class Host:

@@ -41,6 +41,11 @@ class Case(t.NamedTuple):
     spoilt: str = ""  # a letter
     passphrase: str = PASSPHRASE
 
+    @property
+    def pruned(self) -> str:
+        """The letters of the keys that are there and no longer asked for."""
+        return "".join(sorted({word[0] for word in self.before.split()} - {word[0] for word in self.after.split()}))
+
 
 KILLED: dict[str, Case] = {
     "first": Case("", "a:retired b:current"),
@@ -85,7 +90,7 @@ class Victim:
             shutil.copytree(self.start, self.host.path.parent)
 
     def call(self) -> Params:
-        row = ring(self.keys, self.case.after, passphrase=self.case.passphrase)
+        row = ring(self.keys, self.case.after, passphrase=self.case.passphrase, pruned=self.case.pruned)
         return self.host(row, reload="owed", passphrase=self.case.passphrase, **self.case.given)
 
     def keys_on_disk(self) -> tuple[dict[str, bytes], set[str]]:

@@ -147,10 +147,13 @@ def private_pieces(keys: Keys) -> set[str]:
         piece for key in keys for piece in body_pieces(key.pem, 24)}
 
 
-def copy_of(box: Box, passphrase: str = PASSPHRASE) -> Params:
-    """What the role hands from the vault host to a replica."""
-    result = box("read", export_passphrase=passphrase)
-    return {"generations": result["generations"], "accepted": result["accepted"], "private_keys": result["exported"]}
+def copy_of(box: Box, passphrase: str = PASSPHRASE, own_passphrase: str = PASSPHRASE) -> Params:
+    """What the role hands from the vault host to a replica, or back."""
+    result = box("read", passphrase=own_passphrase, export_passphrase=passphrase)
+    return {
+        "generations": result["generations"], "accepted": result["accepted"], "pruned": result["pruned"],
+        "private_keys": result["exported"],
+    }
 
 
 def orphaned(box: Box, key: KeyPair, suffix: str = "", passphrase: str = PASSPHRASE) -> Path:

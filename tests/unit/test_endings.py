@@ -155,7 +155,7 @@ def test_a_number_goes_back_to_the_key_that_it_had() -> None:
         "plan": [{
             "name": "a", "phone_number_id": "id-a", "key_name": "default", "before": C, "after": C, "target": B, "leaves": C,
             "status": "VALID", "readable": True, "publish": True, "outcome": "replaced", "message": "",
-            "business_public_key": pem(B), "expected": [B, C],
+            "business_public_key": pem(B), "expected": [B, C], "force": False,
         }],
         "impossible": {},
         "wanted": [{"key_name": "default", "fingerprint": B, "business_public_key": pem(B)}],
@@ -174,9 +174,17 @@ def test_only_numbers_that_this_run_changed_go_back() -> None:
 
 
 def test_a_number_that_may_hold_the_new_key_goes_back_as_well() -> None:
-    """Compare-and-set allows both keys, as it is not known which it holds; what is unchanged then costs one GET."""
+    """Compare-and-set allows both keys, as it is not known which it holds, and what the API shows is no reason not to send."""
     undo = undo_of(uncertain("a"))
-    assert [(row["before"], row["target"], row["expected"]) for row in undo["plan"]] == [(None, B, [B, C])]
+    assert [(row["before"], row["target"], row["expected"], row["force"]) for row in undo["plan"]] == [(None, B, [B, C], True)]
+
+
+def test_while_a_key_that_leaked_is_revoked_no_number_goes_back() -> None:
+    rows = [final("a"), final("b", "set", before=None), final("p", key_name="partner", before=A)]
+    undo = endings.undo_plan(rows, {**STOPPED, "partner": "x"}, [answer("default"), answer("partner")], ["default"])
+    assert [row["name"] for row in undo["plan"]] == ["p"]
+    assert undo["impossible"] == dict.fromkeys("ab", "a key that leaked is being revoked, so the new one stays")
+    assert endings.undo_rings(undo, [answer("default"), answer("partner")]) == [{"name": "partner", "fingerprint": B}]
 
 
 def test_numbers_go_back_to_different_keys_each_proven() -> None:
@@ -342,21 +350,33 @@ def test_a_wave_that_failed_and_went_back() -> None:
 
 
 def revocation(*rows: Row, state: Row | None = None, complete: bool = True, fingerprint: str = B) -> Row:
-    return endings.revocation(fingerprint, "default", list(rows), [state or ring("default", "B:retired C:current")], complete)
+    rings = [state or ring("default", "B:retired C:current")]
+    return endings.revocation(fingerprint, rings=["default"], rows=list(rows), keyrings=rings, complete=complete)
 
 
 @pytest.mark.parametrize("fingerprint", [B, B.split(":")[1]])
 def test_a_key_that_nobody_holds_is_revoked(fingerprint: str) -> None:
     assert revocation(final("a"), kept("b"), fingerprint=fingerprint) == {
-        "fingerprint": B, "ring": "default", "possible": True, "message": "", "note": "",
+        "fingerprint": B, "rings": ["default"], "possible": True, "message": "", "note": "",
     }
+
+
+@pytest.mark.parametrize(("state", "why"), [
+    (ring("partner"), ""), (broken_ring("partner"), "its keyring partner is not usable"),
+    (None, "its keyring partner is not usable"),
+])
+def test_a_key_in_several_keyrings_is_revoked_in_all_of_them(state: Row | None, why: str) -> None:
+    rings = [ring(), *([state] if state else []), broken_ring("third")]
+    found = endings.revocation(A, rings=["default", "partner"], rows=[final("a")], keyrings=rings, complete=True)
+    assert (found["possible"], found["rings"]) == (not why, ["default", "partner"])
+    assert why in found["message"]
 
 
 @pytest.mark.parametrize(("rows", "who"), [
     ([final("a", "failed", after=B)], "a"), ([kept("a", "skipped", after=B), uncertain("b"), final("c")], "a, b"),
     ([final("a"), uncertain("b", before=None, target=B)], "b"),
     ([kept(f"n{index}", after=B) for index in range(20)], ", ".join(f"n{index}" for index in range(20))),
-    ([kept(f"n{index}", after=B) for index in range(23)], ", ".join(f"n{index}" for index in range(20)) + " and 3 more"),
+    ([kept(f"n{index}", after=B) for index in range(21)], ", ".join(f"n{index}" for index in range(20)) + " and 1 more"),
 ])
 def test_a_key_that_a_number_holds_or_may_hold_is_not_revoked(rows: Rows, who: str) -> None:
     found = revocation(*rows)
@@ -377,7 +397,7 @@ def test_as_long_as_a_number_was_not_read_nothing_is_revoked() -> None:
 def test_in_a_keyring_that_cannot_be_used_nothing_is_revoked(state: Row) -> None:
     found = revocation(final("a"), state=state)
     assert not found["possible"]
-    assert found["message"] == f"{B} was not revoked: its keyring 'default' is not usable."
+    assert found["message"] == f"{B} was not revoked: its keyring default is not usable."
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -394,10 +414,13 @@ def test_what_is_no_fingerprint_is_told() -> None:
 
 def test_what_a_revocation_means_for_users_is_told_when_it_is_done() -> None:
     revoking = revocation(final("a"))
-    finished = endings.finished_rows([answer("default", "B:revoked C:current")], revoking, answer("x", "B:revoked C:current"))
+    results = [answer("default", "B:revoked C:current")]
+    finished = endings.finished_rows(results, revoking, results)
     notes = endings.revocation_notes(revoking, finished)
-    assert notes[0].startswith(f"{B} is revoked: its private key is destroyed on the vault host, and on the replicas and endpoint ")
-    assert notes[0].endswith("but for those that this run names as failed.")
+    assert notes[0] == (
+        f"{B} is revoked: its private key is destroyed on the vault host, and on the replicas and endpoint hosts but for those "
+        "that this run names as failed."
+    )
     for text in ("cache the public key for 7 days", "421", "can be read by whoever has the leaked private key"):
         assert any(text in note for note in notes)
 
@@ -405,6 +428,8 @@ def test_what_a_revocation_means_for_users_is_told_when_it_is_done() -> None:
 @pytest.mark.parametrize(("revoking", "finished"), [
     ({}, {}), ({}, {"default": {"revoked": None}}), (revocation(final("a")), {}),
     (revocation(final("a")), {"default": {"revoked": None}, "partner": {"revoked": B}}), (revocation(kept("a", after=B)), {}),
+    ({**revocation(final("a")), "rings": ["default", "partner"]}, {"default": {"revoked": B}, "partner": {"revoked": None}}),
+    ({**revocation(final("a")), "rings": ["default", "partner"]}, {"default": {"revoked": B}}),
 ])
 def test_without_a_revocation_there_is_nothing_to_tell(revoking: Row, finished: dict[str, Row]) -> None:
     assert endings.revocation_notes(revoking, finished) == []
@@ -418,23 +443,24 @@ def test_check_mode_tells_it_in_advance() -> None:
 
 
 def test_what_each_keyring_holds_at_the_end() -> None:
-    results = [answer("default", "B:retired C:current", removed=[A]), answer("partner", "D:current"),
+    results = [answer("default", "B:retired C:current", removed=[A], pruned=[A]), answer("partner", "D:current"),
                {"item": "broken", **FAILED}]
-    assert endings.finished_rows(results, {}, {"skipped": True}) == {
-        "default": {"generations": generations("B:retired C:current"), "removed": [A], "revoked": None},
-        "partner": {"generations": generations("D:current"), "removed": [], "revoked": None},
+    assert endings.finished_rows(results, {}, []) == {
+        "default": {"generations": generations("B:retired C:current"), "pruned": [A], "removed": [A], "revoked": None},
+        "partner": {"generations": generations("D:current"), "pruned": [], "removed": [], "revoked": None},
     }
 
 
-@pytest.mark.parametrize(("revoking", "revoked", "expected"), [
-    (revocation(final("a")), answer("x", "B:revoked C:current"), B),
-    (revocation(final("a")), {**FAILED}, None),
-    (revocation(final("a")), {"skipped": True}, None),
-    (revocation(kept("a", after=B)), answer("x"), None),
+@pytest.mark.parametrize(("revoked", "expected"), [
+    ([], []), ([{"item": "default", **FAILED}, {"item": "partner", **UNREACHABLE}], []),
+    ([answer("default")], ["default"]), ([{"item": "default", **FAILED}, answer("partner")], ["partner"]),
+    ([answer("default"), answer("partner")], ["default", "partner"]),
 ])
-def test_a_key_was_revoked_if_the_module_says_so(revoking: Row, revoked: Row, expected: str | None) -> None:
-    finished = endings.finished_rows([answer("default", "C:current"), answer("partner", "D:current")], revoking, revoked)
-    assert {name: row["revoked"] for name, row in finished.items()} == {"default": expected, "partner": None}
+def test_a_key_was_revoked_if_the_module_says_so(revoked: Rows, expected: list[str]) -> None:
+    results = [answer("default", "C:current"), answer("partner", "D:current"), answer("third", "D:current")]
+    finished = endings.finished_rows(results, revocation(final("a")), revoked)
+    assert {name: row["revoked"] for name, row in finished.items() if row["revoked"]} == dict.fromkeys(expected, B)
+    assert set(finished) == {"default", "partner", "third"}
 
 
 @pytest.mark.parametrize(("text", "changed"), [
@@ -443,20 +469,20 @@ def test_a_key_was_revoked_if_the_module_says_so(revoking: Row, revoked: Row, ex
     ("A:retired B:current C:pending D:retired", True),
 ])
 def test_endpoints_and_replicas_are_brought_up_to_date_where_states_changed(text: str, changed: bool) -> None:
-    finished = endings.finished_rows([answer("default", text)], {}, {})
+    finished = endings.finished_rows([answer("default", text, pruned=[D])], {}, [])
     rows = endings.changed_keyrings([ring()], finished)
-    assert rows == ([{**ring(), "generations": generations(text)}] if changed else [])
+    assert rows == ([{**ring(), "generations": generations(text), "pruned": [D]}] if changed else [])
 
 
 def test_other_times_are_no_change() -> None:
     seen = [{**row, "last_seen_at": "2026-04-01T12:00:00Z"} for row in generations(ROTATING)]
-    assert endings.changed_keyrings([ring()], {"default": {"generations": seen}}) == []
+    assert endings.changed_keyrings([ring()], {"default": {"generations": seen, "pruned": []}}) == []
 
 
 def test_keyrings_of_check_mode_and_without_an_answer_did_not_change() -> None:
     rings = [ring("default", check_mode=True), ring("partner"), broken_ring("broken"), ring("last")]
     results = [answer("default", "C:current"), {"item": "partner", **FAILED}, answer("last", "C:current")]
-    finished = endings.finished_rows(results, {}, {})
+    finished = endings.finished_rows(results, {}, [])
     assert [row["name"] for row in endings.changed_keyrings(rings, finished)] == ["last"]
 
 
@@ -464,14 +490,14 @@ def test_keyrings_of_check_mode_and_without_an_answer_did_not_change() -> None:
 
 
 def late(revoking: Row | None = None, **found: t.Any) -> list[str]:
-    given: Row = {"revoked": {"skipped": True}, "finished": [answer("default")], "copied": [], "deployed": [], "reloads": [],
+    given: Row = {"revoked": [], "finished": [answer("default")], "copied": [], "deployed": [], "reloads": [],
                   **found}
     return endings.late_failures(revoking or {}, **given)
 
 
 def test_where_all_went_well_nothing_is_told() -> None:
     assert late() == []
-    assert late(revocation(final("a")), revoked=answer("x"), deployed=deployed(put("web", put_key())),
+    assert late(revocation(final("a")), revoked=[answer("default")], deployed=deployed(put("web", put_key())),
                 copied=[{"host": "r", "key_name": "default", "changed": True, "message": ""}]) == []
     assert late(revocation(state=predicted_ring())) == []
 
@@ -485,7 +511,8 @@ def test_a_revocation_that_was_not_possible_is_a_failure() -> None:
     ({**FAILED}, "disk full"), ({**UNREACHABLE}, UNREACHABLE["msg"]), ({}, "It gave no answer."),
 ])
 def test_a_revocation_that_failed_is_a_failure(revoked: Row, why: str) -> None:
-    assert late(revocation(final("a")), revoked=revoked) == [f"The key could not be revoked: {why}"]
+    results = [answer("default"), {"item": "partner", **revoked}]
+    assert late(revocation(final("a")), revoked=results) == [f"partner (keyring): the key could not be revoked: {why}"]
 
 
 def test_everything_that_went_wrong_is_named_with_its_host() -> None:

@@ -148,10 +148,10 @@ def test_a_change_of_states_is_no_change_of_keys(host: Host, keys: Keys) -> None
     assert not host.owed
 
 
-@pytest.mark.parametrize("text", ["b:current", "a:revoked b:current"])
-def test_a_key_that_is_pruned_or_revoked_is_removed(text: str, host: Host, keys: Keys) -> None:
+@pytest.mark.parametrize(("text", "pruned"), [("b:current", "a"), ("b:current", "ac"), ("a:revoked b:current", "")])
+def test_a_key_that_is_pruned_or_revoked_is_removed(text: str, pruned: str, host: Host, keys: Keys) -> None:
     host(ring(keys, "a:retired b:current"))
-    result = host(ring(keys, text, without="a"))
+    result = host(ring(keys, text, without="a", pruned=pruned))
     assert (result["keys_changed"], only(result)["removed"], only(result)["added"]) == (True, [keys.a.fingerprint], [])
     assert host.names() == [host.pem(keys, "b").name, "manifest.json"]
     assert [key["fingerprint"] for key in host.manifest()["keys"]] == [keys.b.fingerprint]
@@ -282,15 +282,27 @@ def test_a_manifest_in_another_layout_is_written_again(host: Host, keys: Keys) -
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_current_key_that_the_keyring_does_not_know_is_refused(check_mode: bool, host: Host, keys: Keys) -> None:
-    host(ring(keys, "a:retired b:current"))
-    before = host.files()
-    result = host(ring(keys, "a:retired c:current"), check_mode=check_mode, reload="owed")
+@pytest.mark.parametrize(("there", "wanted"), [
+    ("a:retired b:current", "a:retired c:current"),
+    ("a:current b:pending", "a:current"),  # a run that lags behind the one that made it
+    ("a:current b:pending", "a:retired c:current"),
+    ("a:current b:retired", "a:current"),  # one that was given up, and that numbers may hold
+    ("b:retired a:current", "a:retired c:current"),
+    ("b:retired a:retired", "a:revoked"),
+])
+def test_a_key_that_the_keyring_does_not_know_is_refused(
+    *, there: str, wanted: str, check_mode: bool, host: Host, keys: Keys
+) -> None:
+    host(ring(keys, there))
+    before, current = host.files(), host.manifest()["current"]
+    result = host(ring(keys, wanted, pruned="d"), check_mode=check_mode, reload="owed")
     message = error_of(result)
     assert keys.b.fingerprint in message
+    assert keys.a.fingerprint not in message
+    assert "another run" in message
     assert "waba.flows.restore" in message
     assert str(host.folder / "manifest.json") in message
-    assert only(result)["current"] == keys.b.fingerprint
+    assert only(result)["current"] == current
     assert (result["changed"], result["reload_needed"]) == (False, False)
     assert host.files() == before
 
@@ -303,9 +315,37 @@ def test_the_way_on_from_there_is_to_delete_the_manifest(host: Host, keys: Keys)
     assert host.pem(keys, "b").exists()  # no manifest names it now
 
 
-def test_a_pending_key_that_the_keyring_does_not_know_is_removed(host: Host, keys: Keys) -> None:
-    host(ring(keys, "a:current b:pending"))
-    assert only(host(ring(keys, "a:current")))["removed"] == [keys.b.fingerprint]
+def test_all_that_the_keyring_does_not_know_are_named(host: Host, keys: Keys) -> None:
+    host(ring(keys, "a:retired b:retired c:current d:pending"))
+    before = host.files()
+    message = error_of(host(ring(keys, "c:current", pruned="a")))
+    assert f"has {', '.join(sorted([keys.b.fingerprint, keys.d.fingerprint]))}, which" in message
+    assert host.files() == before
+
+
+def test_an_older_vault_is_refused_for_that_key_alone(host: Host, keys: Keys) -> None:
+    host(ring(keys, "a:retired b:current"), ring(keys, "c:current", name="partner"))
+    result = host(ring(keys, "b:current"), ring(keys, "c:retired d:current", name="partner"))
+    assert ["error" in row for row in result["deployed"]] == [True, False]
+    assert host.pem(keys, "a").exists()
+    assert host.manifest("partner")["current"] == keys.d.fingerprint
+
+
+def test_a_key_that_was_pruned_and_imported_again_is_deployed(host: Host, keys: Keys) -> None:
+    host(ring(keys, "a:retired b:current"))
+    host(ring(keys, "b:current", pruned="a"))
+    assert only(host(ring(keys, "a:retired b:current")))["added"] == [keys.a.fingerprint]
+    assert host(ring(keys, "a:retired b:current"))["changed"] is False
+
+
+@pytest.mark.parametrize("pruned", [["abc"], ["SHA256:x"], [""], ["SHA256:" + 43 * "A" + "\n"]])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_odd_fingerprints_of_pruned_keys_are_refused(
+    *, pruned: list[str], check_mode: bool, host: Host, keys: Keys
+) -> None:
+    with pytest.raises(InvalidOptions, match="pruned is not a list of fingerprints"):
+        host({**ring(keys, "a:current"), "pruned": pruned}, check_mode=check_mode)
+    assert not host.path.parent.exists()
 
 
 def changed_manifest(**members: t.Any) -> t.Callable[[str], bytes]:
@@ -408,7 +448,7 @@ def test_a_symbolic_link_is_refused(what: str, check_mode: bool, host: Host, key
         path.write_text("[]")
     linked(path)
     before = host.files()
-    result = host(ring(keys, "b:retired c:current"), check_mode=check_mode, reload="owed")
+    result = host(ring(keys, "b:retired c:current", pruned="a"), check_mode=check_mode, reload="owed")
     message = error_of(result)
     assert str(path) in message
     assert "symbolic link" in message or "not a regular file" in message
@@ -426,7 +466,7 @@ def test_what_is_no_file_is_refused_at_once(what: str, kind: str, host: Host, ke
     else:
         os.mkfifo(path)
     before = host.files()
-    assert str(path) in error_of(host(ring(keys, "b:current")))
+    assert str(path) in error_of(host(ring(keys, "b:current", pruned="a")))
     assert host.files() == before
 
 
@@ -811,7 +851,7 @@ def test_files_that_no_manifest_named_are_never_touched(host: Host, keys: Keys) 
         path.chmod(0o604)
     before = {path: path.stat() for path in strays}
     assert host(ring(keys, "a:retired b:current"))["changed"] is False
-    host(ring(keys, "b:retired c:current"))
+    assert only(host(ring(keys, "b:retired c:current", pruned="a")))["removed"] == [keys.a.fingerprint]
     for path, status in before.items():
         assert (path.stat().st_ino, path.stat().st_mtime_ns, path.stat().st_mode) == (
             status.st_ino, status.st_mtime_ns, status.st_mode)
@@ -957,12 +997,13 @@ def test_check_mode_predicts_and_touches_nothing(*, call: str, reload: str, spoi
         host(ring(keys, CALLS[call][0]))
         if spoilt:
             SPOILT["truncated"](next(iter(host.folder.glob("*.pem"))), keys)
-    row = ring(keys, CALLS[call][1])
+    row = ring(keys, CALLS[call][1], pruned="" if "a:" in CALLS[call][1] else "a")
     before = host.files()
     predicted = host(row, check_mode=True, reload=reload)
     assert host.files() == before
     assert host.path.parent.exists() is bool(CALLS[call][0])
     assert host(row, reload=reload) == predicted
+    assert "failed" not in predicted
 
 
 def test_check_mode_counts_a_key_that_is_only_predicted(host: Host, keys: Keys) -> None:
@@ -1010,13 +1051,14 @@ def texts_of(*results: Params) -> str:
 
 
 def test_no_result_and_no_message_holds_a_secret(host: Host, keys: Keys) -> None:
-    rows = {text: ring(keys, text) for text in ("a:current", "a:current b:pending", "b:current")}
+    rows = {text: ring(keys, text, pruned="" if "a:" in text else "a")
+            for text in ("a:current", "a:current b:pending", "b:current")}
     results = [host(row, check_mode=check, reload="owed") for row in rows.values() for check in (True, False)]
     for spoil in SPOILT.values():
         spoil(host.pem(keys, "b"), keys)
         results += [host({**rows["b:current"], "private_keys": {}}), host(rows["b:current"])]
     for wrong, dummy in WRONG.values():
-        row = ring(keys, "b:current c:pending")
+        row = ring(keys, "b:current c:pending", pruned="a")
         results.append(host({**row, "private_keys": wrong(row["private_keys"], keys)}))
     text = texts_of(*results)
     for odd in ODD_KEYS.values():

@@ -233,10 +233,10 @@ def test_what_a_ring_does_not_know() -> None:
     assert g.unknown(of, []) == []
 
 
-def test_what_numbers_hold_or_are_about_to() -> None:
-    assert g.in_work(ring(A="retired", B="current", C="pending")) == [FINGERPRINTS["B"], FINGERPRINTS["C"]]
-    assert g.in_work(ring(A="pending", B="revoked")) == [FINGERPRINTS["A"]]
-    assert g.in_work(ring(A="retired")) == []
+def test_what_was_pruned_is_still_known() -> None:
+    of = dataclasses.replace(ring(B="current"), pruned=(FINGERPRINTS["A"],))
+    assert g.unknown(of, FINGERPRINTS.values()) == [FINGERPRINTS[name] for name in "CDE"]
+    assert of.find(FINGERPRINTS["A"]) is None
 
 
 def test_what_a_source_would_bring_back() -> None:
@@ -300,6 +300,37 @@ def test_a_retention_of_a_week_will_do() -> None:
     assert not prunable({"retired_at": day(93.5)}, days=7)
 
 
+def test_pruning_remembers_fingerprints_in_their_order() -> None:
+    of = ring(A="retired", B="retired", C="retired", D="current")
+    once = of.prune([find(of, "B")])
+    assert (states(once), once.pruned) == ({"A": "retired", "C": "retired", "D": "current"}, (FINGERPRINTS["B"],))
+    twice = once.prune([find(of, "A"), find(of, "C")])
+    assert (states(twice), twice.pruned) == ({"D": "current"}, tuple(FINGERPRINTS[name] for name in "BAC"))
+    assert twice.prune([]) == twice
+
+
+def test_what_comes_back_is_no_longer_pruned() -> None:
+    of = ring(A="retired", B="retired", C="current")
+    gone = of.prune(of.generations[:2])
+    again = gone.add(find(of, "A"))
+    assert (states(again), again.pruned) == ({"C": "current", "A": "retired"}, (FINGERPRINTS["B"],))
+    assert again.prune([find(of, "A")]).pruned == (FINGERPRINTS["B"], FINGERPRINTS["A"])  # once each
+
+
+@pytest.mark.parametrize("change", [
+    lambda of: g.promote(of, FINGERPRINTS["B"], day(9)), lambda of: g.roll_back(of, FINGERPRINTS["A"], day(9)),
+    lambda of: g.give_up(of, FINGERPRINTS["B"], day(9)), lambda of: g.revoke(of, FINGERPRINTS["B"], (), day(9)),
+    lambda of: g.note_seen(of, {FINGERPRINTS["A"], FINGERPRINTS["E"]}, day(9)),
+    lambda of: g.burying(of, [generation("C", "retired")], day(9)),
+    lambda of: g.adopt(of, generation("C", "retired"), True, day(9)),
+])
+def test_no_transition_forgets_what_was_pruned(change: t.Callable[[g.Ring], g.Ring]) -> None:
+    before = dataclasses.replace(ring(A="current", B="pending"), pruned=(FINGERPRINTS["E"], FINGERPRINTS["D"]))
+    after = change(before)
+    assert after.generations != before.generations
+    assert after.pruned == before.pruned
+
+
 # -- seen, due
 
 
@@ -336,8 +367,14 @@ def test_times_are_utc_whatever_the_zone() -> None:
 
 def test_a_ring_survives_its_document() -> None:
     former = generation("A", "retired", retired_at=day(1), last_seen_at=day(2))
-    before = g.Ring((former, generation("B", "current")), {"1": {"x": 1}})
+    before = g.Ring((former, generation("B", "current")), {"1": {"x": 1}}, (FINGERPRINTS["D"], FINGERPRINTS["C"]))
     assert g.from_document(json.loads(json.dumps(g.to_document(before)))) == before
+
+
+def test_a_document_of_version_1_0_has_pruned_nothing() -> None:
+    document = good_document()
+    del document["pruned"]
+    assert g.from_document(document) == ring(A="current")
 
 
 def good_document() -> dict[str, t.Any]:
@@ -391,6 +428,11 @@ BAD: dict[str, t.Any] = {
     "fingerprint with a line": changed_row(fingerprint=FINGERPRINTS["A"] + "\n"),
     "unknown origin": changed_row(origin="found"),
     "bad time": changed_row(promoted_at="yesterday"),
+    "pruned of another type": {**good_document(), "pruned": {}},
+    "pruned is null": {**good_document(), "pruned": None},
+    "pruned number": {**good_document(), "pruned": [7]},
+    "pruned that is no fingerprint": {**good_document(), "pruned": [FINGERPRINTS["B"], "SHA256:yesterday"]},
+    "pruned with a line": {**good_document(), "pruned": [FINGERPRINTS["B"] + "\n"]},
     "two current": g.to_document(ring(A="current", B="current")),
     "two pending": g.to_document(ring(A="pending", B="pending")),
     "a fingerprint twice": {**good_document(), "generations": [*good_document()["generations"], *g.to_document(g.Ring((

@@ -160,6 +160,13 @@ def test_only_the_numbers_of_the_plan_that_need_a_post_are_published() -> None:
     assert [(row["name"], row["access_token"]) for row in given] == [("a", "token of a"), ("c", "token of c")]
     assert all(row["business_public_key"] == ring()["to_publish"]["business_public_key"] for row in given)
     assert [row["expected_fingerprints"] for row in given] == [[A, B, C], [A, B, C]]
+    assert [row["force"] for row in given] == [False, False]
+
+
+def test_a_number_of_which_it_is_not_known_what_it_holds_is_sent_its_key_in_any_case() -> None:
+    plan = [{**row, "force": True} for row in plan_of({"a": B})]
+    given, = inventory.for_module([collect("a", phone_number_id="1")], {}, plan)
+    assert given["force"] is True
 
 
 def test_each_number_gets_its_own_key() -> None:

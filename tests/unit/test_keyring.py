@@ -316,6 +316,7 @@ def test_pruned_deletes_what_nobody_held_for_the_retention(
     assert (keys.a.fingerprint in states(result)) is not gone
     assert path.exists() is not gone
     assert path.with_suffix(".pub").exists() is not gone
+    assert result["pruned"] == box.document()["pruned"] == ([keys.a.fingerprint] if gone else [])
     assert box("pruned", in_use_fingerprints=[])["changed"] is False or in_use == "a"
 
 
@@ -352,6 +353,24 @@ def test_a_pruned_key_is_not_taken_up_again(box: Box, keys: Keys, maker: Maker) 
     rotated(box, keys)
     box("pruned", in_use_fingerprints=[], day=900)
     assert box("staged", force=True)["pending"] == keys.c.fingerprint
+
+
+def test_a_pruned_key_can_be_imported_and_pruned_again(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    assert box("pruned", in_use_fingerprints=[], day=400)["pruned"] == [keys.a.fingerprint]
+    again = box(**IMPORTS["plain"](keys.a))
+    assert (again["pruned"], states(again)) == ([], {keys.b.fingerprint: "current", keys.a.fingerprint: "retired"})
+    assert box("read")["pruned"] == []
+    assert box("pruned", in_use_fingerprints=[], day=800)["pruned"] == [keys.a.fingerprint]
+
+
+def test_a_keyring_of_version_1_0_has_pruned_nothing(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    document = box.document()
+    del document["pruned"]
+    (box.folder / "keyring.json").write_text(json.dumps(document))
+    assert (box("read")["pruned"], box()["changed"]) == ([], False)
+    assert box("pruned", in_use_fingerprints=[], day=400)["pruned"] == box("read")["pruned"] == [keys.a.fingerprint]
 
 
 # -- import

@@ -93,10 +93,8 @@ def test_keys_that_are_there_already_need_not_be_sent(vault: Box, replica: Box) 
 
 def test_a_copy_of_a_copy_rebuilds_the_source(vault: Box, replica: Box, keys: Keys) -> None:
     mirror(replica, copy_of(vault, COPY_PASSPHRASE))
-    result = replica("read", passphrase=COPY_PASSPHRASE, export_passphrase=PASSPHRASE)
-    back = {"generations": result["generations"], "accepted": result["accepted"], "private_keys": result["exported"]}
     rebuilt = Box(vault.path.with_name("rebuilt"))
-    mirror(rebuilt, back, passphrase=PASSPHRASE)
+    mirror(rebuilt, copy_of(replica, PASSPHRASE, COPY_PASSPHRASE), passphrase=PASSPHRASE)
     check_is_copy(rebuilt, vault, PASSPHRASE)
     assert rebuilt("staged", required_fingerprints=[keys.b.fingerprint, keys.c.fingerprint])["changed"] is False
 
@@ -127,6 +125,7 @@ def test_keys_that_were_pruned_or_revoked_are_destroyed(vault: Box, replica: Box
     vault("revoked", fingerprint=keys.b.fingerprint, in_use_fingerprints=[])
     result = mirror(replica, copy_of(vault, COPY_PASSPHRASE))
     assert (result["changed"], sorted(result["removed"])) == (True, sorted([keys.a.fingerprint, keys.b.fingerprint]))
+    assert result["pruned"] == [keys.a.fingerprint]
     check_is_copy(replica, vault)
     assert len(replica.names(".pem")) == 1
     assert mirror(replica, copy_of(vault, COPY_PASSPHRASE))["changed"] is False
@@ -269,11 +268,72 @@ def test_a_revoked_key_does_not_come_back_from_an_older_source(
     assert mirror(replica, older, force=True)["changed"] is True
 
 
-def test_a_retired_key_that_the_source_does_not_know_was_pruned(vault: Box, replica: Box, keys: Keys) -> None:
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_retired_key_that_the_source_never_knew_is_kept(
+    check_mode: bool, vault: Box, replica: Box, keys: Keys
+) -> None:
+    """Numbers may hold it. The same once the source has pruned it: then it goes."""
     mirror(replica, copy_of(vault, COPY_PASSPHRASE))
     source = copy_of(vault, COPY_PASSPHRASE)
     source["generations"] = source["generations"][1:]
-    assert mirror(replica, source)["removed"] == [keys.a.fingerprint]
+    before = replica.files()
+    for pruned in ([], None, [keys.d.fingerprint]):
+        with pytest.raises(KeyringError, match=", which the source does not know: the source was lost or is older") as caught:
+            mirror(replica, {**source, "pruned": pruned}, check_mode=check_mode)
+        assert keys.a.fingerprint in str(caught.value)
+        assert keys.b.fingerprint not in str(caught.value)
+    assert replica.files() == before
+    result = mirror(replica, {**source, "pruned": [keys.a.fingerprint]}, check_mode=check_mode)
+    assert (result["removed"], result["pruned"]) == ([keys.a.fingerprint], [keys.a.fingerprint])
+
+
+def test_a_key_revoked_here_that_the_source_never_knew_is_not_forgotten(vault: Box, replica: Box, keys: Keys) -> None:
+    older = copy_of(vault, COPY_PASSPHRASE)
+    older["generations"] = older["generations"][1:]
+    vault("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    with pytest.raises(KeyringError, match="which the source does not know"):
+        mirror(replica, older)
+    assert states(replica("read"))[keys.a.fingerprint] == "revoked"
+
+
+def test_a_vault_rebuilt_from_an_older_copy_does_not_take_keys_from_a_newer_one(
+    vault: Box, replica: Box, keys: Keys
+) -> None:
+    older = copy_of(vault, COPY_PASSPHRASE)
+    vault("promoted", fingerprint=keys.c.fingerprint)
+    vault("staged", force=True)
+    vault("rolled_back", fingerprint=keys.c.fingerprint)  # d is retired now, and a number may hold it
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    rebuilt = Box(vault.path.with_name("rebuilt"))
+    mirror(rebuilt, older)
+    rebuilt("promoted", fingerprint=keys.c.fingerprint, passphrase=COPY_PASSPHRASE)
+    before = replica.files()
+    with pytest.raises(KeyringError, match="the source was lost or is older than this copy") as caught:
+        mirror(replica, copy_of(rebuilt, COPY_PASSPHRASE, COPY_PASSPHRASE))
+    assert keys.d.fingerprint in str(caught.value)
+    assert replica.files() == before
+
+
+def test_a_copy_remembers_what_was_pruned_so_that_a_rebuilt_source_knows_it(vault: Box, replica: Box, keys: Keys) -> None:
+    lagging = Box(vault.path.with_name("lagging"))
+    mirror(lagging, copy_of(vault, COPY_PASSPHRASE))
+    vault("pruned", in_use_fingerprints=[], day=400)
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    assert replica("read")["pruned"] == [keys.a.fingerprint]
+    rebuilt = Box(vault.path.with_name("rebuilt"))
+    mirror(rebuilt, copy_of(replica, PASSPHRASE, COPY_PASSPHRASE), passphrase=PASSPHRASE)
+    check_is_copy(rebuilt, vault, PASSPHRASE)
+    assert mirror(lagging, copy_of(rebuilt, COPY_PASSPHRASE))["removed"] == [keys.a.fingerprint]
+
+
+def test_a_key_that_was_pruned_and_imported_again_is_copied_again(vault: Box, replica: Box, keys: Keys) -> None:
+    vault("pruned", in_use_fingerprints=[], day=400)
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    vault(**IMPORTS["plain"](keys.a))
+    result = mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    assert (result["pruned"], states(result)[keys.a.fingerprint]) == ([], "retired")
+    check_is_copy(replica, vault)
 
 
 def test_a_pending_key_that_the_source_gave_up_is_no_loss(vault: Box, replica: Box, keys: Keys) -> None:
@@ -368,6 +428,7 @@ MALFORMED: dict[str, t.Callable[[Params], object]] = {
     "a bad time": row_of(created_at="yesterday"),
     "an unknown member": row_of(private_key="x"),
     "a missing member": lambda source: source["generations"][0].pop("state"),
+    "pruned that is no fingerprint": lambda source: source.update(pruned=["SHA256:x"]),
     "two current": row_of(state="current"),
     "the same id twice": lambda source: source["generations"][0].update(id=source["generations"][1]["id"]),
     "the same key twice": lambda source: source["generations"][0].update(fingerprint=source["generations"][1]["fingerprint"]),
@@ -443,7 +504,11 @@ def test_an_id_of_this_copy_with_another_key_is_not_confused(vault: Box, replica
     identity = source["generations"][0]["id"]
     source["generations"][0]["fingerprint"] = keys.d.fingerprint
     source["private_keys"][identity] = keys.d.private_pem(COPY_PASSPHRASE)
-    result = mirror(replica, source)
+    before = replica.files()
+    with pytest.raises(KeyringError, match="which the source does not know"):
+        mirror(replica, source)
+    assert replica.files() == before
+    result = mirror(replica, {**source, "pruned": [keys.a.fingerprint]})
     assert keys.a.fingerprint not in states(result)
     opened = load_private_key((replica.folder / f"{identity}.pem").read_bytes(), COPY_PASSPHRASE, "")
     assert opened.public.fingerprint == keys.d.fingerprint

@@ -172,7 +172,7 @@ def test_an_empty_keyring_that_must_know_a_key_was_lost(
 ) -> None:
     with pytest.raises(KeyringError, match="was lost or is older than its copy") as caught:
         box(state, required_fingerprints=[keys.a.fingerprint], check_mode=check_mode, force=True)
-    assert f"does not know {keys.a.fingerprint}, which a copy of it has as current or pending" in str(caught.value)
+    assert f"does not know {keys.a.fingerprint}, which a copy of it has: this keyring was lost" in str(caught.value)
     assert "Rebuild it: ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST" in str(caught.value)
     assert not box.path.parent.exists()
     assert maker.count == 0
@@ -207,6 +207,18 @@ def test_a_keyring_that_knows_them_goes_on(state: str, box: Box, keys: Keys, mak
     box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
     required = [keys.a.fingerprint, keys.b.fingerprint.removeprefix("SHA256:")]
     assert box(state, required_fingerprints=required)["changed"] is False
+
+
+@pytest.mark.parametrize("state", ["present", "staged"])
+def test_a_key_that_was_pruned_counts_as_known(state: str, box: Box, keys: Keys, maker: Maker) -> None:
+    """Not so a retired one that this keyring never had."""
+    rotated(box, keys)
+    box("pruned", in_use_fingerprints=[], day=400)
+    assert box(state, required_fingerprints=[keys.a.fingerprint, keys.b.fingerprint])["changed"] is False
+    with pytest.raises(KeyringError, match="does not know") as caught:
+        box(state, required_fingerprints=[key.fingerprint for key in keys[:3]])
+    assert keys.c.fingerprint in str(caught.value)
+    assert keys.a.fingerprint not in str(caught.value)
 
 
 def test_a_key_that_is_imported_counts_as_known(box: Box, keys: Keys, maker: Maker) -> None:

@@ -41,11 +41,11 @@ FAILED: t.Final = {"failed": True, "msg": "wrong passphrase", "error": {"type": 
 
 
 def test_the_row_of_a_keyring() -> None:
-    result = answer("default", due_at="2026-06-01T12:00:00Z", reencrypted=[B], exported={"secret": "text"},
+    result = answer("default", due_at="2026-06-01T12:00:00Z", reencrypted=[B], exported={"secret": "text"}, pruned=[D],
                     lease={"owner": "me", "expires_at": None, "other": {"owner": "you"}})
     assert keyrings.keyring_rows([result]) == [{
         "name": "default", "to_publish": {"fingerprint": C, "business_public_key": pem(C), "state": "pending"},
-        "generations": generations(ROTATING), "pending": C, "current": B, "predicted": False, "check_mode": False,
+        "generations": generations(ROTATING), "pruned": [D], "pending": C, "current": B, "predicted": False, "check_mode": False,
         "due_at": "2026-06-01T12:00:00Z", "other_run": {"owner": "you"}, "reencrypted": [B], "message": "",
     }]
 
@@ -62,8 +62,8 @@ def test_no_other_run_is_at_work(lease: Row | None) -> None:
 def test_a_keyring_that_cannot_be_used_says_why(result: Row, message: str) -> None:
     row, = keyrings.keyring_rows([{"item": "default", **result}])
     assert row == {
-        "name": "default", "to_publish": None, "generations": [], "pending": None, "current": None, "predicted": False,
-        "check_mode": False, "due_at": None, "other_run": None, "reencrypted": [], "message": message,
+        "name": "default", "to_publish": None, "generations": [], "pruned": [], "pending": None, "current": None,
+        "predicted": False, "check_mode": False, "due_at": None, "other_run": None, "reencrypted": [], "message": message,
     }
 
 
@@ -91,14 +91,16 @@ def test_what_copies_know_the_vault_host_must_know() -> None:
         answer(at("r1"), "A:retired B:current C:pending"), answer(at("r2"), "A:retired B:current"),
         answer(at("r1", "partner"), "D:pending"), answer(at("r2", "partner"), ""), answer(at("r1", "new"), ""),
     ]
-    assert keyrings.replica_view(results) == {"required": {"default": [B, C], "partner": [D]}, "problems": {}}
+    assert keyrings.replica_view(results) == {
+        "required": {"default": [A, B, C], "partner": [D], "new": []}, "problems": {},
+    }
 
 
 def test_a_replica_that_cannot_be_used_is_a_problem_of_the_keys_that_it_copies() -> None:
     results = [answer(at("r1")), {"item": at("r2"), **UNREACHABLE}, {"item": at("r2", "partner"), **FAILED},
                {"item": at("r3", "new")}]
     found = keyrings.replica_view(results)
-    assert found["required"] == {"default": [B, C]}
+    assert found["required"] == {"default": [A, B, C]}
     assert found["problems"] == {
         "default": f"Nothing was done with it, because the replica r2 cannot be used: {UNREACHABLE['msg']}",
         "partner": "Nothing was done with it, because the replica r2 cannot be used: wrong passphrase",
@@ -120,9 +122,11 @@ def source_problems(source: Row) -> list[str]:
 
 
 def test_a_copy_is_made_of_what_was_exported() -> None:
-    results = [exported("partner", "D:current"), {**exported(), "accepted": {"106": C}}]
+    results = [exported("partner", "D:current"), {**exported(), "accepted": {"106": C}, "pruned": [D]}]
     source = keyrings.copy_source(results, "default")
-    assert source == {"generations": generations(ROTATING), "accepted": {"106": C}, "private_keys": results[1]["exported"]}
+    assert source == {
+        "generations": generations(ROTATING), "accepted": {"106": C}, "pruned": [D], "private_keys": results[1]["exported"],
+    }
     assert source_problems(source) == []
 
 
@@ -176,12 +180,20 @@ def test_what_was_restored_is_told() -> None:
 @pytest.mark.parametrize("wanted", [D, D.split(":")[1], f" {D}= "])
 def test_the_keyring_of_a_key(wanted: str) -> None:
     results = [answer("default"), {"item": "broken", **FAILED}, answer("partner", "D:revoked")]
-    assert keyrings.keyring_of(results, wanted) == "partner"
+    assert keyrings.keyrings_of(results, wanted) == ["partner"]
+
+
+def test_an_imported_key_can_be_in_several_keyrings() -> None:
+    results = [answer("default"), answer("other", "D:current"), answer("partner", "A:retired D:current")]
+    assert keyrings.keyrings_of(results, A) == ["default", "partner"]
+    with pytest.raises(ValueError, match="is in the keyrings default, partner: say which is meant") as caught:
+        keyrings.aim(results, A)
+    assert "encryption_keys_group" in str(caught.value)
 
 
 def test_a_key_that_no_keyring_has_is_told_with_those_that_there_are() -> None:
     with pytest.raises(ValueError, match="No keyring of these numbers") as caught:
-        keyrings.keyring_of([answer("default", "A:retired B:current"), answer("partner", "C:current")], D)
+        keyrings.keyrings_of([answer("default", "A:retired B:current"), answer("partner", "C:current")], D)
     assert str(caught.value) == (
         f"No keyring of these numbers has the key {D}. Known: {A} (default, retired), {B} (default, current), "
         f"{C} (partner, current)."
@@ -190,7 +202,7 @@ def test_a_key_that_no_keyring_has_is_told_with_those_that_there_are() -> None:
 
 def test_a_key_that_is_not_found_may_be_in_a_keyring_that_was_not_readable() -> None:
     with pytest.raises(ValueError, match="Not readable") as caught:
-        keyrings.keyring_of([{"item": "default", **FAILED}, {"item": "partner", **UNREACHABLE}], D)
+        keyrings.keyrings_of([{"item": "default", **FAILED}, {"item": "partner", **UNREACHABLE}], D)
     assert str(caught.value) == (
         f"No keyring of these numbers has the key {D}. Known: none. Not readable: default: wrong passphrase; partner: "
         f"{UNREACHABLE['msg']}"
@@ -199,7 +211,7 @@ def test_a_key_that_is_not_found_may_be_in_a_keyring_that_was_not_readable() -> 
 
 def test_what_is_no_fingerprint_is_told() -> None:
     with pytest.raises(ValueError, match="the fingerprint given: 'leaked' is not a fingerprint"):
-        keyrings.keyring_of([answer("default")], "leaked")
+        keyrings.keyrings_of([answer("default")], "leaked")
 
 
 @pytest.mark.parametrize(("wanted", "state"), [(A, "retired"), (B, "current")])
@@ -232,13 +244,14 @@ def test_fingerprints_in_any_form_become_one() -> None:
 
 
 def test_an_endpoint_gets_the_keys_that_it_serves() -> None:
-    rings = [ring(), ring("partner", "D:current"), broken_ring("broken")]
+    rings = [ring(pruned=[D]), ring("partner", "D:current"), broken_ring("broken")]
     taken = [exported(), exported("partner", "D:current"), {"item": "broken", **FAILED}]
     everything = keyrings.bundles(rings, taken)
     assert [(row["name"], row["private_keys"]) for row in everything] == [
         ("default", taken[0]["exported"]), ("partner", taken[1]["exported"]),
     ]
     assert [row["generations"] for row in everything] == [rings[0]["generations"], rings[1]["generations"]]
+    assert [row["pruned"] for row in everything] == [[D], []]
     assert keyrings.bundles(rings, taken, ["partner", "broken"]) == everything[1:]
     assert keyrings.bundles(rings, taken, []) == []
 
@@ -310,6 +323,10 @@ def test_keys_that_could_not_be_taken_are_not_deployed_as_none(result: Row, why:
     with pytest.raises(ValueError, match="did not hand the keys of 'default' over") as caught:
         keyrings.deployment(ring(), [exported("partner"), {"item": "default", **result}])
     assert why in str(caught.value)
+
+
+def test_another_key_that_could_not_be_taken_is_no_obstacle() -> None:
+    assert len(keyrings.deployment(ring(), [exported(), {"item": "partner", **FAILED}])["files"]) == 3
 
 
 def test_in_check_mode_a_keyring_that_is_not_there_yet_has_no_files() -> None:

@@ -307,6 +307,11 @@ def test_a_run_that_changed_something_or_found_something_wrong_is_an_event(membe
     assert report(**members)["eventful"] is True
 
 
+def test_revoking_once_more_is_none() -> None:
+    state = ring("default", "A:revoked C:current")
+    assert report(keyrings=[state], finished={"default": {"removed": [], "revoked": A}})["eventful"] is False
+
+
 def test_a_run_that_had_nothing_to_do_is_none() -> None:
     made = report(
         kept("a"), endpoints=[endpoint("web")], deployed=deployed(put("web", put_key())), notes=["x"],
@@ -545,7 +550,7 @@ def test_what_else_has_to_be_known() -> None:
     found = lines(final(), keyrings=[state], notes=["B is revoked."], left_out=3)
     assert found[-3:] == [
         "B is revoked.",
-        "key default: another run, of run-2, was at work at the same time; both use the same keys.",
+        "key default: another run, run-2, has not told its end: it is still at work, or was killed.",
         "3 numbers of the group were left out by --limit, so no key was promoted.",
     ]
 
@@ -592,7 +597,7 @@ def test_nothing_secret_is_in_a_report() -> None:
     given_up = endings.given_up_rows(endings.undo_rings(undo, [taken]), [answer({"name": "default"}, "B:current C:retired")])
     made = report(
         *after, keyrings=rings, endpoints=endpoints, copied=copied, deployed=put_rows, proofs=found, waves_done=done,
-        stopped=stops, given_up=given_up, finished=endings.finished_rows([taken], {}, {}), on_failure="rollback",
+        stopped=stops, given_up=given_up, finished=endings.finished_rows([taken], {}, []), on_failure="rollback",
     )
     assert secret not in json.dumps(made)
     assert "business_public_key" not in json.dumps(made)
