@@ -278,8 +278,8 @@ def _check_required(keyring: Keyring, request: Request) -> None:
     lost = _not_known(keyring.ring, request, request.required) if request.required else []
     if lost:
         raise KeyringError(
-            f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has: this keyring was "
-            "lost or is older than its copy.",
+            f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has: this keyring "
+            "was lost or is older than its copy.",
             f"Rebuild it: {_RESTORE}",
         )
 

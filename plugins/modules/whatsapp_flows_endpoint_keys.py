@@ -73,8 +73,8 @@ options:
         required: true
       pruned:
         description:
-          - The fingerprints of those that were deleted, as RV(waba.flows.whatsapp_flows_keyring#module:pruned). They are taken off
-            the host as well.
+          - The fingerprints of those that were deleted, as RV(waba.flows.whatsapp_flows_keyring#module:pruned). They are taken
+            off the host as well.
         type: list
         elements: str
         default: []

@@ -179,6 +179,14 @@ def test_a_number_that_may_hold_the_new_key_goes_back_as_well() -> None:
     assert [(row["before"], row["target"], row["expected"], row["force"]) for row in undo["plan"]] == [(None, B, [B, C], True)]
 
 
+@pytest.mark.parametrize(("shown", "force"), [(B, True), (C, False)])
+def test_a_number_that_still_shows_its_previous_key_is_sent_it_all_the_same(shown: str, force: bool) -> None:
+    """The API took the new key and shows the old one for a while: by what it shows, nothing would have to be sent."""
+    done = [wave(1, sent("a", "failed", fingerprint=shown, error={"message": "it shows another key"}))]
+    undo = undo_of(*plans.final_rows(plan_of({"a": B}), done, {}, {}))
+    assert [(row["target"], row["before"], row["force"]) for row in undo["plan"]] == [(B, shown, force)]
+
+
 def test_while_a_key_that_leaked_is_revoked_no_number_goes_back() -> None:
     rows = [final("a"), final("b", "set", before=None), final("p", key_name="partner", before=A)]
     undo = endings.undo_plan(rows, {**STOPPED, "partner": "x"}, [answer("default"), answer("partner")], ["default"])

@@ -50,9 +50,9 @@ class Run:
         arguments = {**arguments, **{f"_ansible_{name}": value for name, value in internal.items()}}
         self._patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
         self._patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # asked for by newer versions
-        internal = sys.modules.get("ansible.module_utils._internal")  # of newer versions: after a test of a filter it takes this
-        if internal is not None:  # process for a controller, which shows warnings itself and does not put them into the result
-            self._patch.setattr(internal, "is_controller", False, raising=False)
+        controller = sys.modules.get("ansible.module_utils._internal")  # of newer versions
+        if controller is not None:  # a test of a filter makes this process one, which shows warnings and does not return them
+            self._patch.setattr(controller, "is_controller", False, raising=False)
         main = importlib.import_module(f"{PACKAGE}.modules.{module}").main
         for kept in ("_global_warnings", "_global_deprecations"):  # they outlive a module that ends in this process
             getattr(warnings, kept).clear()
