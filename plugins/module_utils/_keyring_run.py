@@ -127,15 +127,19 @@ class Run:
         self.changed = keyring.destroy_copies(source.ring) or self.changed
 
     def read(self) -> None:
-        """Nothing is written. With a passphrase every key is opened that was not revoked."""
+        """Nothing is written. With a passphrase every key is opened that was not revoked.
+
+        One that is missing or damaged must not keep the others from where they are needed; that none opens is an error.
+        """
         kept = [one for one in self.keyring.ring.generations if one.state != "revoked"]
         export = self.request.export_passphrase
-        if export:
-            self.exported = {
-                one.id: self.keyring.open_private_key(one).encrypted_pem(export).decode() for one in kept
-            }
         if self.request.passphrase:
             self.usable = {one.fingerprint: self.keyring.fits(one) for one in kept}
+        if export:
+            usable = [one for one in kept if self.keyring.fits(one)]
+            if kept and not usable:
+                self.keyring.open_private_key(kept[-1])
+            self.exported = {one.id: self.keyring.open_private_key(one).encrypted_pem(export).decode() for one in usable}
 
     # -- what goes with every state that writes
 

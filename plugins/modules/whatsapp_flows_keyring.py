@@ -64,7 +64,7 @@ options:
     description:
       - With O(state=read), return every private key that was not revoked in RV(exported), as PKCS#8 under this passphrase of 12
         characters or more. It is meant for deployment to endpoint hosts and for copies of the keyring.
-      - It is an error if one of them cannot be opened.
+      - One that is missing or damaged is left out, and has RV(generations[].usable=false). It is an error if none can be opened.
       - Use C(no_log) with such a task, and with those that its result is handed to.
     type: str
     version_added: 1.1.0

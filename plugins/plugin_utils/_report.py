@@ -143,7 +143,8 @@ def _failures(run: Row, document: Row) -> list[str]:
         found.append(f"rolled back to the previous key: {', '.join(gone_back)}")
     found += [f"{row['name']} ({row['phone_number_id']}): {row['message']}"
               for row in rows if row["rolled_back"] is False and row["outcome"] not in UNMET]
-    if found and run["forced"] and not document["check_mode"]:
+    given_up = any(key["rolled_back"] for key in document["keys"])
+    if found and run["forced"] and not given_up and not document["check_mode"]:
         found.append("To go on, run again without encryption_keys_force: with it, keys that are done are rotated once more.")
     return found
 
@@ -205,7 +206,7 @@ def _key_line(key: Row, check_mode: bool) -> str:
     extra = [f"{len(key['removed'])} old removed"] if key["removed"] else []
     extra += [f"{key['revoked']} revoked"] if key["revoked"] else []
     extra += ["passphrase changed"] if key["reencrypted"] else []
-    extra += [f"due {key['due_at']}"] if key["due_at"] and not key["promoted"] and state == "current" else []
+    extra += [f"due {key['due_at']}"] if key["due_at"] and state == "current" else []
     return ", ".join([f"key {key['name']}: {shown}", state, *extra])
 
 

@@ -99,6 +99,25 @@ def test_going_back_from_what_the_api_does_not_show_yet(ready: World) -> None:
     assert_report_is_true(ready)
 
 
+def test_a_retired_key_that_is_missing_on_the_vault_host_does_not_stop_the_next_rotation(ready: World) -> None:
+    """Replica and endpoint have it; they keep it."""
+    endpoint, replica = ready.add_endpoint("endpoint-1"), ready.add_replica("replica-1")
+    assert ready.run(encryption_keys_force=True, **REPLICA).status == 0
+    lost = next((ready.keys / "default").glob("*-imported.pem"))
+    lost.unlink()
+    run = ready.run(encryption_keys_force=True, **REPLICA)
+    assert run.status == 0, run.output
+    assert states(ready) == ["retired", "retired", "current"]
+    assert all((folder / "default" / lost.name).exists() for folder in (endpoint.keys, replica))
+
+
+def test_what_concerns_all_numbers_is_not_limited(ready: World) -> None:
+    old = ready.fleet.old_keys["default"].fingerprint
+    limit = ("--limit", "vault,number-01")
+    assert "without --limit" in ready.run("waba.flows.rollback", *limit, encryption_keys_rollback_to=old).failures
+    assert "without --limit" in ready.run("waba.flows.rotate", *limit, encryption_keys_new_passphrase="another-passphrase-0123").failures
+
+
 def test_an_endpoint_that_is_the_vault_host_with_the_same_folder(ready: World) -> None:
     """The endpoint's copies would be written over the keyring's own."""
     ready.add_endpoint("endpoint-1", whatsapp_endpoint_keys_path=str(ready.keys))

@@ -408,6 +408,10 @@ def test_going_back_is_told_with_what_could_not() -> None:
     ]
 
 
+def test_a_pending_key_that_was_given_up_is_no_failure_of_its_own() -> None:
+    assert failures(final(), given_up=GIVEN_UP) == []
+
+
 @pytest.mark.parametrize(("found", "told"), [
     (proof(proven=False, fingerprint=B, when="after the rollback"),
      [f"web-1 (endpoint): after the rollback it did not decrypt {B}: HTTP 421."]),
