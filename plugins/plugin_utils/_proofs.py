@@ -30,10 +30,11 @@ def published_proofs(plan: Rows, published: Row) -> Rows:
     return [{"key_name": name, "fingerprint": fp, "business_public_key": keys[fp]} for name, fp in sorted(found)]
 
 
-def pings(wanted: Rows, endpoints: Rows, keyrings: Rows, deployed: Rows) -> Rows:
+def pings(wanted: Rows, endpoints: Rows, keyrings: Rows, deployed: Rows, hook: bool = False) -> Rows:
     """Return each ping to send: a wanted key at an endpoint that serves it.
 
-    C(provable) is false in check mode where the endpoint could not have the key yet. C(fresh) tells that the endpoint got
+    C(provable) is false in check mode where the endpoint does not have the key yet, but would get it from this run: by it, or by
+    tasks of the user's (C(hook)). One that is only a URL would not, so it is asked. C(fresh) tells that the endpoint got
     keys in this run, so that it may need a moment to take them up.
     """
     rings = {ring["name"]: ring for ring in keyrings}
@@ -51,7 +52,8 @@ def pings(wanted: Rows, endpoints: Rows, keyrings: Rows, deployed: Rows) -> Rows
                 "options": {name: endpoint[f"endpoint_{name}"] for name in ("url", "timeout")}
                 | {name: endpoint[name] for name in ("validate_certs", "ca_path", "allow_http")},
                 "fresh": any(row["added"] or row["removed"] or row["reload_needed"] for row in own),
-                "provable": not (ring.get("check_mode") and (ring.get("predicted") or coming)),
+                "provable": not ring.get("check_mode")
+                or not (coming or ring.get("predicted") if endpoint["endpoint_deploy"] else hook),
             })
     return asked
 

@@ -96,8 +96,10 @@ def test_check_mode_touches_neither_replica_nor_endpoint(ready: World) -> None:
 
 def test_an_endpoint_that_is_only_a_url_is_proven_but_not_deployed_to(ready: World) -> None:
     endpoint = ready.add_endpoint("endpoint-1", whatsapp_endpoint_deploy=False)
+    predicted = ready.run("waba.flows.rotate", "--check", encryption_keys_force=True)
     run = ready.run(encryption_keys_force=True)
-    assert run.status == 2
+    assert run.status == predicted.status == 2
+    assert predicted.outcomes == run.outcomes
     assert no_post(ready)
     assert "did not prove that it decrypts" in run.failures
     assert not endpoint.keys.exists()
