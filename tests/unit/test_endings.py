@@ -145,8 +145,8 @@ def test_whether_all_numbers_were_read() -> None:
 # -- going back
 
 
-def undo_of(*rows: Row, result: Row | None = None, stops: t.Mapping[str, str] = STOPPED) -> Row:
-    return endings.undo_plan(list(rows), stops, [result or answer("default")])
+def undo_of(*rows: Row, result: Row | None = None, stops: t.Mapping[str, str] | None = None) -> Row:
+    return endings.undo_plan(list(rows), STOPPED if stops is None else stops, [result or answer("default")])
 
 
 def test_a_number_goes_back_to_the_key_that_it_had() -> None:

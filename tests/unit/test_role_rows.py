@@ -19,7 +19,7 @@ from ansible_collections.waba.flows.plugins.plugin_utils import _plan as plans
 from ansible_collections.waba.flows.plugins.plugin_utils import _proofs as proofs
 from ansible_collections.waba.flows.tests.unit import endpoint_host, role_rows
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, module_params
-from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F401
+from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F401  # pylint: disable=unused-import
     Box,
     Maker,
     maker_fixture,
