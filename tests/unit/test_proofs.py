@@ -142,6 +142,23 @@ def test_check_mode_asks_for_what_can_be_there(state: Row, put_answer: Row, prov
     assert [row["provable"] for row in asked(endpoint("web"), rings=[state], put_rows=deployed(put_answer))] == [provable]
 
 
+@pytest.mark.parametrize(("state", "deploy", "hook", "provable"), [
+    (predicted_ring(), False, False, True),  # nobody would give it the key, so a run would be held up as well
+    (predicted_ring(), False, True, False),
+    (ring(check_mode=True), False, True, False),
+    (ring(check_mode=True), False, False, True),
+    (ring(check_mode=True), True, True, True),
+    (predicted_ring(), True, True, False),
+    (ring(), False, True, True),
+    (ring(), True, True, True),
+])
+def test_check_mode_asks_an_endpoint_that_this_run_would_not_give_the_key(
+    *, state: Row, deploy: bool, hook: bool, provable: bool
+) -> None:
+    row, = proofs.pings([wanted()], [endpoint("web", endpoint_deploy=deploy)], [state], [], hook=hook)
+    assert row["provable"] is provable
+
+
 # -- what they answered
 
 
