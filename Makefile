@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
+SLOW ?= tests/slow
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test unit integration slow lint sanity bench build clean
@@ -41,7 +42,7 @@ integration: $(VENV)/ready ## Run the integration tests alone
 	$(BIN)/python -m pytest -n $(JOBS) tests/integration
 
 slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, two runs at once
-	$(BIN)/python -m pytest -n $(JOBS) tests/slow
+	$(BIN)/python -m pytest -n $(JOBS) $(SLOW)
 
 lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibull-changelog
 	PATH="$(abspath $(BIN)):$$PATH" tests/tools/lint.sh

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ansible_collections.waba.flows.plugins.module_utils._generations import Generation
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import UNMET
 
 from ._inventory_rows import Row, Rows
@@ -219,12 +221,13 @@ def changed_keyrings(keyrings: Rows, finished: t.Mapping[str, Row]) -> Rows:
     return [
         {**ring, **{name: finished[ring["name"]][name] for name in ("generations", "pruned")}} for ring in keyrings
         if ring["name"] in finished and not ring["check_mode"]
-        and _states(finished[ring["name"]]["generations"]) != _states(ring["generations"])
+        and _stored(finished[ring["name"]]["generations"]) != _stored(ring["generations"])
     ]
 
 
-def _states(generations: Rows) -> list[tuple[str, str]]:
-    return [(generation["id"], generation["state"]) for generation in generations]
+def _stored(generations: Rows) -> Rows:
+    """Return of the generations what keyring.json holds; the times too, as retention on a rebuilt vault host counts from them."""
+    return [{field.name: row.get(field.name) for field in dataclasses.fields(Generation)} for row in generations]
 
 
 def late_failures(

@@ -134,13 +134,13 @@ def _variable(variables: t.Mapping[str, t.Any], option: str) -> t.Any:
         value = variables.get(name)
         if isinstance(value, Undefined):  # ansible-core 2.19 and newer hand it over, and it raises when it is used
             str(value)
+        # Inline vaulted text, which ansible-core up to 2.18 hands over as an object of its own, and decrypts when it is used.
+        if getattr(value, "__ENCRYPTED__", False):
+            value = str(value)
     except Exception as error:
         # Templating fails in different ways from one ansible-core to the next. The error's text can quote a value, so
         # only the name of an undefined variable is taken from it.
         raise HostProblem(_cannot_template(name, str(error))) from None
-    # Inline vaulted text, which ansible-core up to 2.18 hands over as an object of its own.
-    if getattr(value, "__ENCRYPTED__", False):
-        value = str(value)
     # ansible-core up to 2.18 hands over the text untemplated where a variable in it is undefined.
     if isinstance(value, str) and ("{{" in value or "{%" in value):
         raise HostProblem(_cannot_template(name, ""))

@@ -203,7 +203,8 @@ def test_going_back_after_a_failed_wave(name: str, small_estate: Estate, chance:
     """What the killed run gave up stays given up; what it did not is gone on with."""
     estate = small_estate
     estate.world.box.fault(estate.world.fleet.numbers["number-12"], "error", status=400, code=133010, method="POST", times=-1)
-    variables = kill(estate, [UNDO[name]], chance, encryption_keys_force=True, encryption_keys_on_failure="rollback")
+    kill(estate, [UNDO[name]], chance, encryption_keys_force=True, encryption_keys_on_failure="rollback")
+    variables = {"encryption_keys_on_failure": "rollback"}
     given_up = estate.in_state("pending")["default"] is None
     again = estate.run(**variables)
     assert again.status == (0 if given_up else 2), again.output

@@ -482,9 +482,16 @@ def test_endpoints_and_replicas_are_brought_up_to_date_where_states_changed(text
     assert rows == ([{**ring(), "generations": generations(text), "pruned": [D]}] if changed else [])
 
 
-def test_other_times_are_no_change() -> None:
+def test_replicas_get_other_times_as_well() -> None:
+    """Retention on a vault host that is rebuilt from one counts from them."""
     seen = [{**row, "last_seen_at": "2026-04-01T12:00:00Z"} for row in generations(ROTATING)]
-    assert endings.changed_keyrings([ring()], {"default": {"generations": seen, "pruned": []}}) == []
+    finished = {"default": {"generations": seen, "pruned": []}}
+    assert endings.changed_keyrings([ring()], finished) == [{**ring(), "generations": seen}]
+
+
+def test_what_is_not_in_the_keyring_is_no_change() -> None:
+    opened = [{**row, "usable": True, "predicted": False} for row in generations(ROTATING)]
+    assert endings.changed_keyrings([ring()], {"default": {"generations": opened, "pruned": []}}) == []
 
 
 def test_keyrings_of_check_mode_and_without_an_answer_did_not_change() -> None:

@@ -143,6 +143,17 @@ def test_what_is_held_is_what_was_read() -> None:
     assert plans.held(rows) == [B, C]
 
 
+@pytest.mark.parametrize(("text", "days"), [("30d", 30), ("1w", 7), ("12h", 0.5), ("86400", 1)])
+def test_a_retention_in_days(text: str, days: float) -> None:
+    assert plans.retention_days(text) == days
+
+
+@pytest.mark.parametrize("text", ["a month", "", "-7d", "9" * 20])
+def test_a_retention_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=f"encryption_keys_retention '{text}' is not a duration"):
+        plans.retention_days(text)
+
+
 # -- waves
 
 
