@@ -29,8 +29,7 @@ _NUMBER = ("name", "phone_number_id", "key_name", "before", "after", "status", "
 def make_report(run: Row, finished_at: str) -> Row:
     """Return C(document), C(lines), C(failures) and C(summary) of a run.
 
-    C(run) is what the role gathered (__encryption_keys_run of its variables). Whether it was check mode is told by what the
-    modules say: a play can differ from the command line.
+    C(run) is what the role gathered (__encryption_keys_run of its variables).
     """
     document = _document(run, finished_at)
     document["failures"] = _failures(run, document)
@@ -63,7 +62,7 @@ def _document(run: Row, finished_at: str) -> Row:
         "started_at": run["started_at"],
         "finished_at": finished_at,
         "duration_seconds": round((_time(finished_at) - _time(run["started_at"])).total_seconds(), 3),
-        "check_mode": any(ring["check_mode"] for ring in run["keyrings"]),
+        "check_mode": bool(run["check_mode"]),
         "left_out": int(run["left_out"]),  # ansible-core up to 2.18 makes text of it
         "counts": dict(sorted(collections.Counter(row["outcome"] for row in rows).items())),
         "keys": [_key(ring, run) for ring in run["keyrings"]],
