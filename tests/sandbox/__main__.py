@@ -13,16 +13,16 @@ import signal
 import sys
 from pathlib import Path
 
-from .cloud_api import CloudApi
 from .server import CertAndKey, check_loopback, start
+from .service import Service
 from .state import State, make_state, write_atomically
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description="A stand-in for the Cloud API.")
+    parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description="A stand-in for WhatsApp's APIs.")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--fleet", type=Path, help="JSON file with numbers, tokens and businesses")
+    parser.add_argument("--fleet", type=Path, help="JSON file with numbers, tokens, businesses and accounts")
     parser.add_argument("--state", type=Path, help="JSON file that keeps the state; goes before --fleet if it exists")
     parser.add_argument("--latency", type=float, help="seconds before each answer")
     parser.add_argument("--tls-cert", type=Path)
@@ -44,7 +44,7 @@ def _state(args: argparse.Namespace) -> State:
     return state
 
 
-async def _serve(args: argparse.Namespace, api: CloudApi, tls: CertAndKey | None) -> None:
+async def _serve(args: argparse.Namespace, api: Service, tls: CertAndKey | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         state = _state(args)
         if args.ready_file and args.ready_file.exists():
             os.unlink(args.ready_file)  # left by an earlier run: nobody may take it for this one's
-        asyncio.run(_serve(args, CloudApi(state, args.state), (args.tls_cert, args.tls_key) if args.tls_cert else None))
+        asyncio.run(_serve(args, Service(state, args.state), (args.tls_cert, args.tls_key) if args.tls_cert else None))
     except (OSError, ValueError) as exc:
         print(f"sandbox: {exc}", file=sys.stderr)
         return 2

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from .cloud_api import CloudApi, record_json
 from .faults import Fault
+from .service import Service, record_json
 from .state import InvalidData, Json, Number, Settings, State, build
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,7 +38,7 @@ def _refusing(handler: Handler) -> Handler:
 class Control:
     """Handlers of /_sandbox/…"""
 
-    def __init__(self, api: CloudApi) -> None:
+    def __init__(self, api: Service) -> None:
         self.api = api
 
     def routes(self) -> list[web.RouteDef]:
@@ -51,6 +51,7 @@ class Control:
             ("DELETE", "faults", self.delete_faults),
             ("GET", "requests", self.get_requests),
             ("DELETE", "requests", self.delete_requests),
+            ("DELETE", "logins", self.delete_logins),
             ("GET", "settings", self.get_settings),
             ("PATCH", "settings", self.patch_settings),
         ]
@@ -98,6 +99,11 @@ class Control:
     async def delete_requests(self, request: web.Request) -> web.StreamResponse:
         """Empty the request log."""
         self.api.requests.clear()
+        return web.json_response({"ok": True})
+
+    async def delete_logins(self, request: web.Request) -> web.StreamResponse:
+        """Make every token that a login has issued invalid."""
+        self.api.on_premises.forget_logins()
         return web.json_response({"ok": True})
 
     async def get_settings(self, request: web.Request) -> web.StreamResponse:

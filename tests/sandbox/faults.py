@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from .graph import Answer, GraphError, use_case_usage
+from .answers import Answer
 from .state import InvalidData, build
 
 # The answer is not the API's at all; the request is not applied (html, empty and body: unless `applied`).
 STAND_IN = frozenset(["error", "throttle", "html", "empty", "body", "reset", "redirect", "big_body"])
-# These change what a POST does; without a method they wait for a POST.
+# These change what a POST does; without a method they wait for a POST. POST stands for whatever sets a key.
 POST_ONLY = frozenset(["applied_then_error", "applied_then_reset", "mismatch", "ignored_post", "stale_reads"])
 # The normal answer, sent late or badly.
 DELIVERY = frozenset(["latency", "truncated", "slow_first_byte", "slow_drip"])
@@ -38,7 +38,7 @@ class Fault:
     seconds: float = 0.0
     seconds_per_byte: float = 0.01
     status: int | None = None
-    code: int | None = None
+    code: int | str | None = None
     subcode: int | None = None
     message: str | None = None
     is_transient: bool | None = None
@@ -70,24 +70,14 @@ class Fault:
         """Read a fault from JSON data."""
         return build(cls, data, "fault")
 
-    def graph_error(self, waba_id: str) -> GraphError:
-        """The error that error, throttle and applied_then_error answer with."""
-        headers = dict(self.headers)
-        if self.kind == "throttle":
-            status, code, transient = 429, 130429, True
-            if self.retry_after is not None:
-                headers["Retry-After"] = str(self.retry_after)
-            if self.estimated_minutes is not None:
-                headers["x-business-use-case-usage"] = use_case_usage(waba_id, 100, self.estimated_minutes)
-        else:
-            status, code, transient = 500, 131000, None
-        return GraphError(
-            status if self.status is None else self.status, code if self.code is None else self.code, self.message,
-            subcode=self.subcode, headers=headers,
-            is_transient=transient if self.is_transient is None else self.is_transient)
+    def error_headers(self) -> dict[str, str]:
+        """The headers of error, throttle and applied_then_error, which are the same for every provider."""
+        if self.kind == "throttle" and self.retry_after is not None:
+            return {**self.headers, "Retry-After": str(self.retry_after)}
+        return dict(self.headers)
 
     def stand_in(self) -> Answer:
-        """The answer of the kinds that do not speak the Graph API's language."""
+        """The answer of the kinds that do not speak the API's language."""
         if self.kind == "html":
             page = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Something went wrong.</body></html>"
             return Answer(self.status or 502, page, {"Content-Type": "text/html; charset=utf-8", **self.headers})
@@ -115,12 +105,12 @@ class FaultBook:
         with self._lock:
             self._queues.clear()
 
-    def take(self, object_id: str, method: str) -> Fault | None:
-        """The fault that applies to this request, counted down; it leaves its queue when it is used up."""
+    def take(self, names: tuple[str, ...], method: str) -> Fault | None:
+        """The first fault of these queues that applies, counted down; it leaves its queue when it is used up."""
         if not self._queues:
             return None
         with self._lock:
-            for name in (object_id, "*"):
+            for name in names:
                 queue = self._queues.get(name, [])
                 for index, fault in enumerate(queue):
                     if fault.method not in ("*", method):

@@ -1,26 +1,27 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Graph API's manner of speaking: error bodies, the check of a public key, usage headers."""
+"""The Graph API's manner of speaking: parameters, answers about a key, error bodies, usage headers."""
 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from aiohttp import web
 
+from .answers import Answer, ApiError, json_answer
+from .faults import Fault
+from .keys import BadKey, canonical_public_key
 from .state import Json
 
-_SPKI_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\n(?:[A-Za-z0-9+/=]+\n)+-----END PUBLIC KEY-----\n?")
+KEY_EDGE = "whatsapp_business_encryption"
+KEY_FIELDS = ("business_public_key", "business_public_key_signature_status")
 
-MESSAGES = {
+MESSAGES: dict[int | str, str] = {
     1: "An unknown error occurred",
     2: "An unexpected error occurred. Please retry your request",
     4: "Application request limit reached",
@@ -36,31 +37,15 @@ MESSAGES = {
 }
 
 
-@dataclass
-class Answer:
-    """An HTTP answer before it is sent."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def json_answer(data: Json, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    """A JSON answer with the content type that the Graph API sends."""
-    return Answer(status, json.dumps(data).encode(), {"Content-Type": "application/json; charset=UTF-8",
-                                                      **(headers or {})})
-
-
-class GraphError(Exception):
+class GraphError(ApiError):
     """An answer in the Graph API's error shape. extra: further members of `error`."""
 
-    def __init__(self, status: int, code: int, message: str | None = None, *, kind: str = "OAuthException",
+    def __init__(self, status: int, code: int | str, message: str | None = None, *, kind: str = "OAuthException",
                  subcode: int | None = None, details: str | None = None, headers: dict[str, str] | None = None,
                  **extra: Any) -> None:
-        super().__init__(message or MESSAGES.get(code, "An error occurred"))
-        self.status = status
-        self.headers = headers or {}
-        self.error: Json = {"message": str(self), "type": kind, "code": code}
+        message = message or MESSAGES.get(code, "An error occurred")
+        self.error: Json = {"message": message, "type": kind, "code": code}
+        super().__init__(message, status, {"error": self.error}, headers)
         if subcode is not None:
             self.error["error_subcode"] = subcode
         if details is not None:
@@ -83,32 +68,73 @@ def unsupported(method: str, object_id: str, shape: str) -> GraphError:
         kind="GraphMethodException", subcode=33)
 
 
-def _bad_key(details: str) -> GraphError:
-    return GraphError(400, 100, "Business public key is invalid", details=details,
-                      error_user_title="Invalid Public Key", error_user_msg="The provided public key format is invalid")
-
-
-def canonical_public_key(text: str) -> str:
-    """Check that the text is an RSA-2048 SPKI PEM with LF line ends, and write it anew; GraphError otherwise.
-
-    Whether the real API takes CRLF, PKCS#1 or other sizes is not documented: the sandbox takes the strictest
-    reading, so that a client that passes here passes there.
-    """
-    if "PRIVATE KEY" in text:
-        raise _bad_key("The value is a private key")
-    if "\r" in text or "\\n" in text:
-        raise _bad_key("The lines of the key must end with a line feed")
-    if not _SPKI_PEM.fullmatch(text):
-        raise _bad_key("The key must be one PEM block of type PUBLIC KEY")
+def checked_key(text: str | None) -> str:
+    """The key as it is kept; GraphError where it is missing or not as Meta takes it."""
+    if text is None:
+        raise GraphError(400, 100, "Missing required parameter: business_public_key",
+                         details="business_public_key is required")
     try:
-        key = load_pem_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        raise _bad_key("The key cannot be parsed") from None
-    if not isinstance(key, RSAPublicKey):
-        raise _bad_key("The key must be an RSA key")
-    if key.key_size != 2048:
-        raise _bad_key(f"The key must have 2048 bits, not {key.key_size}")
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        return canonical_public_key(text)
+    except BadKey as exc:
+        raise GraphError(400, 100, "Business public key is invalid", details=str(exc),
+                         error_user_title="Invalid Public Key",
+                         error_user_msg="The provided public key format is invalid") from None
+
+
+def graph_fault(fault: Fault, waba_id: str) -> GraphError:
+    """The error that the faults error, throttle and applied_then_error answer with."""
+    headers = fault.error_headers()
+    if fault.kind == "throttle":
+        status, code, transient = 429, 130429, True
+        if fault.estimated_minutes is not None:
+            headers["x-business-use-case-usage"] = use_case_usage(waba_id, 100, fault.estimated_minutes)
+    else:
+        status, code, transient = 500, 131000, None
+    return GraphError(
+        status if fault.status is None else fault.status, code if fault.code is None else fault.code, fault.message,
+        subcode=fault.subcode, headers=headers,
+        is_transient=transient if fault.is_transient is None else fault.is_transient)
+
+
+async def read_params(request: web.Request) -> dict[str, str]:
+    """The parameters of a body: urlencoded, multipart or JSON, as the guide, the spec and the SDKs send them."""
+    if request.content_type == "application/json":
+        try:
+            data = json.loads(await request.read())
+        except ValueError:
+            raise GraphError(400, 100, "Invalid parameter: the body is not valid JSON") from None
+        found = data if isinstance(data, dict) else {}
+    else:
+        found = dict(await request.post())
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def pick(query: Mapping[str, str], full: Json, node_type: str, default: tuple[str, ...] = (), *,
+         keep_id: bool = True) -> Json:
+    """The members that `fields` asks for; a name that the node does not have is an error."""
+    asked = query.get("fields")
+    names = [name.strip() for name in asked.split(",") if name.strip()] if asked else list(default or full)
+    for name in names:
+        if name not in full:
+            raise GraphError(400, 100, f"(#100) Tried accessing nonexisting field ({name}) on node type ({node_type})")
+    if keep_id and "id" not in names:
+        names.append("id")
+    return {name: full[name] for name in names}
+
+
+def key_members(key: str | None, status: str) -> Json:
+    """Meta's two members; a number without a key reads as one blank that does not match its signature."""
+    return dict(zip(KEY_FIELDS, (key, status) if key else (" ", "MISMATCH")))
+
+
+def key_data(query: Mapping[str, str], key: str | None, status: str, shape: str) -> Json:
+    """The answer to a read of a key, in the shape that the settings ask for."""
+    if key is None and shape == "empty_data":
+        return {"data": []}
+    if key is None and shape == "missing_members":
+        return {"data": [{}]}
+    picked = pick(query, key_members(key, status), "WhatsAppBusinessEncryptionInfo", keep_id=False)
+    return picked if shape == "flat" else {"data": [picked]}
 
 
 def use_case_usage(waba_id: str, percent: int, minutes: int = 0) -> str:

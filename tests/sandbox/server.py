@@ -15,20 +15,22 @@ from typing import Any, Union, final
 
 from aiohttp import web
 
-from .cloud_api import KEY_EDGE, CloudApi, RequestRecord
 from .control import Control
 from .faults import Fault
+from .service import RequestRecord, Service
 from .state import Settings, State, make_state
 
 PathLike = Union[str, Path]
 CertAndKey = tuple[PathLike, PathLike]
 
 
-def make_app(api: CloudApi) -> web.Application:
-    """The control interface, and everything else to the Cloud API."""
+def make_app(api: Service) -> web.Application:
+    """The control interface, the providers by their prefixes, and everything else to the Cloud API."""
     app = web.Application()
     app.add_routes(Control(api).routes())
-    app.router.add_route("*", "/{path:.*}", api.handle)
+    for prefix, provider in api.prefixed.items():
+        app.router.add_route("*", f"/{prefix}/{{path:.*}}", api.handler(provider))
+    app.router.add_route("*", "/{path:.*}", api.handler(api.cloud_api))
     return app
 
 
@@ -45,7 +47,7 @@ def check_loopback(host: str) -> str:
     raise ValueError(f"the sandbox listens on loopback addresses only, not on {host}")
 
 
-async def start(api: CloudApi, host: str = "127.0.0.1", port: int = 0,
+async def start(api: Service, host: str = "127.0.0.1", port: int = 0,
                 tls: CertAndKey | None = None) -> tuple[web.AppRunner, str]:
     """Listen; returns the runner to clean up and the base URL."""
     check_loopback(host)
@@ -71,7 +73,7 @@ class Sandbox:
 
     def __init__(self, state: State | None = None, tls: CertAndKey | None = None,
                  state_file: PathLike | None = None) -> None:
-        self._api = CloudApi(state if state is not None else make_state(), state_file)
+        self._api = Service(state if state is not None else make_state(), state_file)
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
@@ -119,12 +121,22 @@ class Sandbox:
 
     @property
     def posts(self) -> list[RequestRecord]:
-        """The requests that would set a key."""
-        return [item for item in self.requests if item.method == "POST" and item.path.endswith("/" + KEY_EDGE)]
+        """The requests that would set a key, of every provider."""
+        return [item for item in self.requests if item.sets_key]
+
+    def url_of(self, account_id: str) -> str:
+        """The base URL for an account's provider, as a client of that account is given it."""
+        provider = self.state.accounts[account_id].provider
+        host = f"/{account_id}" if provider == "on_premises" else ""
+        return f"{self.base_url}/{provider}{host}"
 
     def fault(self, phone_number_id: str, kind: str, **members: Any) -> None:
         """Append a fault to the queue of an id (`*`: any)."""
         self._api.faults.add(phone_number_id, Fault.from_json({"kind": kind, **members}))
+
+    def forget_logins(self) -> None:
+        """Make every token invalid that a login of the On-Premises API has issued."""
+        self._api.on_premises.forget_logins()
 
     def forget_requests(self) -> None:
         """Empty the request log; faults stay."""

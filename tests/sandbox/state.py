@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sandbox knows: numbers, tokens, businesses and settings, and how they are kept in a JSON file."""
+"""What the sandbox knows: numbers, tokens, businesses, accounts and settings, and how they are kept in a JSON file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ T = TypeVar("T")
 SIGNATURE_STATUSES = ("VALID", "MISMATCH")
 READ_SHAPES = ("array", "flat", "empty_data", "missing_members")
 UNKNOWN_IDS = ("100", "803")
+KALEYRA_READS = ("404", "405", "empty", "flat", "data", "list", "odd")
+KALEYRA_ERROR_SHAPES = ("object", "string")
+# The providers that know an account by an id and a secret of its own; Meta's tokens and WABAs are apart.
+PROVIDERS = ("on_premises", "kaleyra", "graph_compatible", "gupshup", "aws")
 
 MESSAGING = "whatsapp_business_messaging"
 MANAGEMENT = "whatsapp_business_management"
@@ -38,6 +42,7 @@ _ACCEPTS: dict[str, tuple[type, ...]] = {
     "bool | None": (bool, _NONE),
     "int": (int,),
     "int | None": (int, _NONE),
+    "int | str | None": (int, str, _NONE),
     "float": (int, float),
     "float | None": (int, float, _NONE),
     "list[str]": (list,),
@@ -75,7 +80,10 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 @dataclass
 class Number:
-    """A phone number; the phone-number id is its key in State.numbers."""
+    """A phone number; the phone-number id is its key in State.numbers.
+
+    A number with a blank waba_id is out of the Cloud API's sight: only the provider whose account has it knows it.
+    """
 
     waba_id: str
     business_public_key: str | None = None
@@ -119,6 +127,31 @@ class Business:
 
 
 @dataclass
+class Account:
+    """A customer's account with a provider; its id is its key in State.accounts.
+
+    The id is what the provider has in its paths: Kaleyra's SID, Gupshup's app id, the host of the On-Premises API. For
+    graph_compatible and aws it is a name of no meaning, as the credential alone tells whose request it is.
+    secret: password, API key, token or secret access key. user: login name or access key id. region: of aws.
+    token_seconds: how long a login of the On-Premises API lasts.
+    """
+
+    provider: str
+    secret: str
+    user: str = ""
+    numbers: list[str] = field(default_factory=list)
+    region: str = ""
+    token_seconds: int = 604800
+
+    def __post_init__(self) -> None:
+        _one_of("provider", self.provider, PROVIDERS)
+        if not self.secret:
+            raise InvalidData("secret must not be empty")
+        if self.provider == "on_premises" and len(self.numbers) != 1:
+            raise InvalidData("an account of on_premises has exactly one number")
+
+
+@dataclass
 class Settings:
     """Server-wide behaviour that may change while the server runs."""
 
@@ -126,8 +159,12 @@ class Settings:
     read_shape: str = "array"
     unknown_id: str = "100"
     calls_per_hour: int = 5000
+    kaleyra_read: str = "404"
+    kaleyra_error_shape: str = "object"
 
     def __post_init__(self) -> None:
+        _one_of("kaleyra_read", self.kaleyra_read, KALEYRA_READS)
+        _one_of("kaleyra_error_shape", self.kaleyra_error_shape, KALEYRA_ERROR_SHAPES)
         _one_of("read_shape", self.read_shape, READ_SHAPES)
         _one_of("unknown_id", self.unknown_id, UNKNOWN_IDS)
         if self.latency < 0 or self.calls_per_hour < 1:
@@ -142,6 +179,15 @@ def _table(cls: type[T], data: Json, name: str) -> dict[str, T]:
             for key, row in rows.items()}
 
 
+def _accounts(data: Json, numbers: dict[str, Number]) -> dict[str, Account]:
+    found = _table(Account, data, "accounts")
+    for name, account in found.items():
+        for number_id in account.numbers:
+            if number_id not in numbers:
+                raise InvalidData(f"accounts[{name}]: there is no number {number_id}")
+    return found
+
+
 @dataclass
 class State:
     """Everything that a fleet file or a state file holds."""
@@ -150,10 +196,11 @@ class State:
     tokens: dict[str, Token] = field(default_factory=dict)
     businesses: dict[str, Business] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    accounts: dict[str, Account] = field(default_factory=dict)
 
     def wabas(self) -> set[str]:
         """Ids of every WABA that a number or a business names."""
-        found = {number.waba_id for number in self.numbers.values()}
+        found = {number.waba_id for number in self.numbers.values() if number.waba_id}
         for business in self.businesses.values():
             found.update(business.owned, business.client)
         return found
@@ -167,14 +214,16 @@ class State:
         """Read JSON data; InvalidData says which part is wrong."""
         if not isinstance(data, dict):
             raise InvalidData("state: must be a JSON object")
-        unknown = sorted(set(data) - {"numbers", "tokens", "businesses", "settings"})
+        unknown = sorted(set(data) - {"numbers", "tokens", "businesses", "settings", "accounts"})
         if unknown:
             raise InvalidData(f"state: unknown member {unknown[0]!r}")
+        numbers = _table(Number, data, "numbers")
         return cls(
-            numbers=_table(Number, data, "numbers"),
+            numbers=numbers,
             tokens=_table(Token, data, "tokens"),
             businesses=_table(Business, data, "businesses"),
             settings=build(Settings, data.get("settings", {}), "settings"),
+            accounts=_accounts(data, numbers),
         )
 
     @classmethod
@@ -221,3 +270,36 @@ def make_state(count: int = 1, *, wabas: int = 1, token: str = DEFAULT_TOKEN,
         tokens={token: Token()} if tokens is None else dict(tokens),
         businesses={DEFAULT_BUSINESS: Business(owned=owned)},
     )
+
+
+# Plainly fake, and unlike the shapes that scanners of repositories look for.
+_SECRETS = {"on_premises": "fake-password", "kaleyra": "fake-api-key", "graph_compatible": "fake-channel-token",
+            "gupshup": "fake-app-token", "aws": "fake-secret-access-key"}
+_USERS = {"on_premises": "admin", "aws": "FAKEACCESSKEYID"}
+_ID_FORMS = {"on_premises": "1555551{:04d}", "kaleyra": "+1555552{:04d}", "graph_compatible": "106700000000{:03d}",
+             "gupshup": "106800000000{:03d}", "aws": "phone-number-id-{:032x}"}
+
+
+def make_account(provider: str, numbers: list[str], index: int = 1, **members: Any) -> Account:
+    """An account with a fake secret, which tells the provider and the index; members go before what is made up."""
+    members.setdefault("secret", f"{_SECRETS[provider]}-{index}")
+    if provider in _USERS:
+        members.setdefault("user", f"{_USERS[provider]}{index}")
+    if provider == "aws":
+        members.setdefault("region", "eu-west-1")
+    return Account(provider=provider, numbers=list(numbers), **members)
+
+
+def make_mixed_state(accounts: int = 2, numbers: int = 2, *, cloud_numbers: int = 2) -> State:
+    """Some numbers of the Cloud API, and accounts `<provider>-1`, … of every other provider with numbers of their own.
+
+    An account of the On-Premises API has one number, however many are asked for.
+    """
+    state = make_state(cloud_numbers)
+    for provider in PROVIDERS:
+        each = 1 if provider == "on_premises" else numbers
+        for index in range(accounts):
+            ids = [_ID_FORMS[provider].format(index * each + item + 1) for item in range(each)]
+            state.numbers.update({number_id: make_number("") for number_id in ids})
+            state.accounts[f"{provider}-{index + 1}"] = make_account(provider, ids, index + 1)
+    return state

@@ -141,24 +141,8 @@ def test_tls(request_to, certificate):
             request_to(box.base_url, "GET", EDGE)
 
 
-def launch(folder, *args):
-    """Start the command line program and wait until it listens."""
-    ready = folder / "ready"
-    ready.write_text("stale")
-    command = [sys.executable, "-m", "tests.sandbox", "--ready-file", str(ready), *map(str, args)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
-    assert line.startswith("sandbox listening on "), process.stderr.read()
-    url = line.split()[-1]
-    deadline = time.monotonic() + 5
-    while not ready.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert ready.read_text() == url + "\n"
-    return process, url
-
-
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_command_line(request_to, pems, tmp_path, certificate, stop):
+def test_command_line(request_to, pems, tmp_path, certificate, *, launch, stop):
     make_state().save(tmp_path / "fleet.json")
     options = ["--fleet", tmp_path / "fleet.json", "--state", tmp_path / "state.json"]
     tls = ["--tls-cert", certificate[0], "--tls-key", certificate[1]]
