@@ -24,12 +24,12 @@ options:
         description: Name of the number in results and messages. Defaults to its ID.
         type: str
       phone_number_id:
-        description: ID of the phone number. It is neither the phone number itself nor the ID of the WhatsApp business account.
+        description: ID of the phone number, as its provider knows it (see the option of the same name of the other modules).
         type: str
       provider:
         description: Overrides O(provider) for this number.
         type: str
-        choices: [cloud_api]
+        choices: [cloud_api, on_premises, kaleyra, graph_compatible, gupshup, aws]
       base_url:
         description: Overrides O(base_url) for this number.
         type: str
@@ -41,6 +41,51 @@ options:
         type: str
       app_secret:
         description: Overrides O(app_secret) for this number.
+        type: str
+      username:
+        description: Overrides O(username) for this number.
+        type: str
+      password:
+        description: Overrides O(password) for this number.
+        type: str
+      sid:
+        description: Overrides O(sid) for this number.
+        type: str
+      api_key:
+        description: Overrides O(api_key) for this number.
+        type: str
+      pod:
+        description: Overrides O(pod) for this number.
+        type: str
+        choices: [eu, in, na, sg]
+      preset:
+        description: Overrides O(preset) for this number.
+        type: str
+        choices: [1msg]
+      path_template:
+        description: Overrides O(path_template) for this number.
+        type: str
+      credential_header:
+        description: Overrides O(credential_header) for this number.
+        type: str
+      credential_scheme:
+        description: Overrides O(credential_scheme) for this number.
+        type: str
+      credential_query:
+        description: Overrides O(credential_query) for this number.
+        type: str
+      body_format:
+        description: Overrides O(body_format) for this number.
+        type: str
+        choices: [form, json]
+      app_id:
+        description: Overrides O(app_id) for this number.
+        type: str
+      profile:
+        description: Overrides O(profile) for this number.
+        type: str
+      region:
+        description: Overrides O(region) for this number.
         type: str
       timeout:
         description: Overrides O(timeout) for this number.
@@ -60,6 +105,10 @@ options:
       allow_http:
         description: Overrides O(allow_http) for this number.
         type: bool
+      recorded_fingerprint:
+        description:
+          - Fingerprint of the key that the number is on record to have accepted. It counts where its provider cannot be asked.
+        type: str
   max_workers:
     description:
       - How many numbers are worked on at the same time.
@@ -82,12 +131,12 @@ options:
         description: Name of the number in results and messages. Defaults to its ID.
         type: str
       phone_number_id:
-        description: ID of the phone number. It is neither the phone number itself nor the ID of the WhatsApp business account.
+        description: ID of the phone number, as its provider knows it (see the option of the same name of the other modules).
         type: str
       provider:
         description: Overrides O(provider) for this number.
         type: str
-        choices: [cloud_api]
+        choices: [cloud_api, on_premises, kaleyra, graph_compatible, gupshup, aws]
       base_url:
         description: Overrides O(base_url) for this number.
         type: str
@@ -99,6 +148,51 @@ options:
         type: str
       app_secret:
         description: Overrides O(app_secret) for this number.
+        type: str
+      username:
+        description: Overrides O(username) for this number.
+        type: str
+      password:
+        description: Overrides O(password) for this number.
+        type: str
+      sid:
+        description: Overrides O(sid) for this number.
+        type: str
+      api_key:
+        description: Overrides O(api_key) for this number.
+        type: str
+      pod:
+        description: Overrides O(pod) for this number.
+        type: str
+        choices: [eu, in, na, sg]
+      preset:
+        description: Overrides O(preset) for this number.
+        type: str
+        choices: [1msg]
+      path_template:
+        description: Overrides O(path_template) for this number.
+        type: str
+      credential_header:
+        description: Overrides O(credential_header) for this number.
+        type: str
+      credential_scheme:
+        description: Overrides O(credential_scheme) for this number.
+        type: str
+      credential_query:
+        description: Overrides O(credential_query) for this number.
+        type: str
+      body_format:
+        description: Overrides O(body_format) for this number.
+        type: str
+        choices: [form, json]
+      app_id:
+        description: Overrides O(app_id) for this number.
+        type: str
+      profile:
+        description: Overrides O(profile) for this number.
+        type: str
+      region:
+        description: Overrides O(region) for this number.
         type: str
       timeout:
         description: Overrides O(timeout) for this number.
@@ -131,6 +225,10 @@ options:
       force:
         description: Overrides O(force) for this number.
         type: bool
+      recorded_fingerprint:
+        description:
+          - Fingerprint of the key that the number is on record to have accepted. It counts where its provider cannot be asked.
+        type: str
   max_workers:
     description:
       - How many numbers are worked on at the same time.

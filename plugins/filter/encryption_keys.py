@@ -25,6 +25,9 @@ from ansible_collections.waba.flows.plugins.plugin_utils import (
     _proofs as proofs,
 )
 from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _records as records,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
     _report as report,
 )
 
@@ -50,6 +53,7 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     plan.make_plan, plan.as_list, plan.retention_days,
     plan.held, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.going, plan.stopped,
     plan.final_rows,
+    records.recording, records.recorded, records.sendable, records.outdated_records,
     proofs.wanted_proofs, proofs.published_proofs, proofs.pings, proofs.proof_rows, proofs.blocked,
     endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,
     endings.undo_rings, endings.given_up_rows, endings.undone_rows, endings.revocation, endings.revocation_notes,

@@ -13,7 +13,7 @@ import dataclasses
 import time
 import typing as t
 
-from ._errors import Interrupted, KeyConflict, NotVerified, WabaError
+from ._errors import Interrupted, KeyConflict, NotReadable, NotVerified, WabaError
 from ._http import Job
 from ._reconcile import CHANGING, VALID, Desired, Outcome, PublishedKey, decide, is_met
 
@@ -41,15 +41,22 @@ class Applied:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """The number that is worked on, the API that it is reached through, and the time and tally of this work."""
+    """The number that is worked on, the API that it is reached through, and the time and tally of this work.
+
+    C(recorded) is the fingerprint that the number is on record to have accepted; it counts where the API cannot be asked.
+    """
 
     provider: Provider
     phone_number_id: str
     job: Job
+    recorded: str | None = None
 
     def read(self) -> PublishedKey:
-        """Return what the API says the number holds. Raises WabaError."""
-        return self.provider.read(self.phone_number_id, self.job)
+        """Return what the API says the number holds, else what is on record. Raises WabaError."""
+        try:
+            return self.provider.read(self.phone_number_id, self.job)
+        except NotReadable:
+            return PublishedKey(None, self.recorded, None, "recorded" if self.recorded else "unknown")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +75,7 @@ def read_key(target: Target) -> Applied:
     with _recorded(done):
         target.provider.check_number(target.phone_number_id)
         done.before = done.after = target.read()
-        done.outcome = "read"
+        done.outcome = "read" if done.after.source == "read" else "unknown"
     return done
 
 
@@ -86,12 +93,22 @@ def apply_key(target: Target, desired: Desired, rules: Rules) -> Applied:
         if outcome == "refused":
             raise _conflict(done.before)
         if outcome in CHANGING and rules.check_mode:
-            done.changed, done.after = True, PublishedKey(desired.pem, desired.fingerprint, VALID)
+            done.changed, done.after = True, _taken(desired) if outcome == "accepted" else _shown(desired)
         elif outcome in CHANGING:
             _publish(target, desired, rules, done)
-            _verify(target, desired, rules, done)
+            if not _verify(target, desired, rules, done):
+                outcome = "accepted"
         done.outcome = outcome
     return done
+
+
+def _shown(desired: Desired) -> PublishedKey:
+    return PublishedKey(desired.pem, desired.fingerprint, VALID)
+
+
+def _taken(desired: Desired) -> PublishedKey:
+    """Return what is known of a number that accepted a key and cannot be read: that it did."""
+    return PublishedKey(desired.pem, desired.fingerprint, None, "recorded")
 
 
 @contextlib.contextmanager
@@ -111,6 +128,11 @@ def _recorded(done: Applied) -> t.Iterator[None]:
 
 
 def _conflict(before: PublishedKey) -> KeyConflict:
+    if before.source == "unknown":
+        return KeyConflict(
+            "It is not known which key the number holds: its provider cannot be asked, and no record of it was given.",
+            "Give recorded_fingerprint, if the key is known; leave expected_fingerprints out to replace any key.",
+        )
     return KeyConflict(
         f"The number holds the key {before.fingerprint}, which is not among those that may be replaced.",
         "Add its fingerprint to expected_fingerprints, if it really is to be replaced.",
@@ -140,18 +162,23 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
             if not last:
                 target.provider.pause(error, attempt, target.job)
             now = _read_again(target, desired, done)
-            # Signing again a key that was fine (force) leaves no trace to read back, so it counts as not done.
-            done.changed = not _same(done.before, now)
-            if done.changed and is_met(desired, now):
-                return
+            if now.source == "read":
+                # Signing again a key that was fine (force) leaves no trace to read back, so it counts as not done.
+                done.changed = not _same(done.before, now)
+                if done.changed and is_met(desired, now):
+                    return
             if last:
                 raise
         target.job.tally.retries += 1
 
 
 def _read_again(target: Target, desired: Desired, done: Applied) -> PublishedKey:
-    """Note and return what the number holds now. Raises KeyConflict if a key was set meanwhile that may not be replaced."""
-    done.after = now = target.read()
+    """Note and return what the number holds now. Raises KeyConflict if a key was set meanwhile that may not be replaced.
+
+    A record is from before this work: once a key may have been taken, it tells nothing of what the number holds now.
+    """
+    now = target.read()
+    done.after = now if now.source == "read" or not done.changed else None
     if decide(desired, now) == "refused":
         raise _conflict(now)
     return now
@@ -159,16 +186,27 @@ def _read_again(target: Target, desired: Desired, done: Applied) -> PublishedKey
 
 def _same(before: PublishedKey | None, after: PublishedKey) -> bool:
     """Tell whether two reads show the same; the text of a key is no part of it, as its line ends vary."""
-    return before is not None and (before.fingerprint, before.status) == (after.fingerprint, after.status)
+    if before is None or before.source == "unknown":
+        return False
+    if before.source == "recorded":
+        return before.fingerprint == after.fingerprint
+    return (before.fingerprint, before.status) == (after.fingerprint, after.status)
 
 
-def _verify(target: Target, desired: Desired, rules: Rules, done: Applied) -> None:
-    """Read until GET shows the key and no stale signature, at growing intervals, within verify_timeout seconds."""
+def _verify(target: Target, desired: Desired, rules: Rules, done: Applied) -> bool:
+    """Read until GET shows the key and no stale signature, at growing intervals, within verify_timeout seconds.
+
+    Return false where the API cannot be asked, so that all that is known is that it took the key.
+    """
     started, slept, pause = time.monotonic(), 0.0, _FIRST_LOOK_AGAIN
     while True:
-        done.after = target.read()
-        if is_met(desired, done.after):
-            return
+        now = target.read()
+        if now.source != "read":
+            done.after = _taken(desired)
+            return False
+        done.after = now
+        if is_met(desired, now):
+            return True
         waited = max(slept, time.monotonic() - started)
         if waited >= rules.verify_timeout or pause >= target.job.deadline.remaining():
             raise _not_verified(done.after, waited)

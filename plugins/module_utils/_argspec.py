@@ -12,17 +12,28 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
-from ._providers import PROVIDERS
+from ._providers import OWN_OPTIONS, PROVIDERS, Option
 
 Spec = dict[str, dict[str, t.Any]]
 
+
+def _own_option(option: Option) -> dict[str, t.Any]:
+    """Return the spec of an option that a provider names."""
+    spec: dict[str, t.Any] = {"type": "str", "no_log": option.secret}
+    if option.choices:
+        spec["choices"] = list(option.choices)
+    if option.default:
+        spec["default"] = option.default
+    if option.env:
+        spec["fallback"] = (env_fallback, [option.env])
+    return spec
+
+
 # The connection options that every API module has, and that each number of a fleet may override.
 CONNECTION: Spec = {
-    "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": "cloud_api"},
+    "provider": {"type": "str", "choices": list(PROVIDERS), "default": "cloud_api"},
     "base_url": {"type": "str"},
-    "api_version": {"type": "str", "default": "v24.0"},
-    "access_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["WHATSAPP_ACCESS_TOKEN"])},
-    "app_secret": {"type": "str", "no_log": True, "fallback": (env_fallback, ["WHATSAPP_APP_SECRET"])},
+    **{option.name: _own_option(option) for option in OWN_OPTIONS},
     "timeout": {"type": "float", "default": 30.0},
     "retries": {"type": "int", "default": 3},
     "total_timeout": {"type": "float", "default": 300.0},
@@ -30,6 +41,9 @@ CONNECTION: Spec = {
     "ca_path": {"type": "path"},
     "allow_http": {"type": "bool", "default": False},
 }
+
+# What is on record for a number that its provider cannot be asked about.
+RECORD: Spec = {"recorded_fingerprint": {"type": "str"}}
 
 # How a set is done, for the modules that set.
 PUBLISH: Spec = {
@@ -58,9 +72,9 @@ def number_list(extra: Spec) -> dict[str, t.Any]:
     return {"type": "list", "elements": "dict", "options": {**options, **_overridable(extra), **_overridable(CONNECTION)}}
 
 
-SINGLE_SPEC: Spec = {"phone_number_id": {"type": "str", "required": True}, **PUBLISH, **CONNECTION}
+SINGLE_SPEC: Spec = {"phone_number_id": {"type": "str", "required": True}, **PUBLISH, **RECORD, **CONNECTION}
 
-_PER_NUMBER_PUBLISH = {name: PUBLISH[name] for name in PUBLISH if name != "verify_timeout"}
+_PER_NUMBER_PUBLISH = {**{name: PUBLISH[name] for name in PUBLISH if name != "verify_timeout"}, **RECORD}
 FLEET_SPEC: Spec = {
     "phone_numbers": {**number_list(_PER_NUMBER_PUBLISH), "required": True},
     **PUBLISH,
@@ -70,7 +84,8 @@ FLEET_SPEC: Spec = {
 
 INFO_SPEC: Spec = {
     "phone_number_id": {"type": "str"},
-    "phone_numbers": number_list({}),
+    **RECORD,
+    "phone_numbers": number_list(RECORD),
     "max_workers": FLEET["max_workers"],
     **CONNECTION,
 }
@@ -83,10 +98,11 @@ KEYRING_SPEC: Spec = {
     "export_passphrase": {"type": "str", "no_log": True},
     "state": {
         "type": "str",
-        "choices": ["present", "staged", "promoted", "rolled_back", "revoked", "pruned", "mirrored", "read"],
+        "choices": ["present", "staged", "recorded", "promoted", "rolled_back", "revoked", "pruned", "mirrored", "read"],
         "default": "present",
     },
     "fingerprint": {"type": "str"},
+    "accepted": {"type": "dict"},
     "required_fingerprints": {"type": "list", "elements": "str"},
     "replace_fingerprint": {"type": "str"},
     "max_age": {"type": "str"},

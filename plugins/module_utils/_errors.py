@@ -58,6 +58,10 @@ class KeyConflict(WabaError):
     """Compare-and-set: the number holds a key that the caller did not allow to be replaced."""
 
 
+class NotReadable(WabaError):
+    """The API offers no way to ask which key this number holds, or answers in a form that nobody documented."""
+
+
 class NotVerified(WabaError):
     """The API accepted the key, but did not show it as VALID within the time allowed."""
 
@@ -168,8 +172,8 @@ _BLOCKED = Meaning("blocked", "The account is locked or restricted: see its qual
 _UNREGISTERED = Meaning("not_registered", "Register the number with the Cloud API first (POST /PHONE_NUMBER_ID/register).")
 _REGISTER_LIMIT = Meaning("register_limit", "Too many registrations of this number: wait 72 hours.")
 _SIGNING = Meaning("signing", "Meta could not sign the key; it is temporary as a rule: run again.", retryable=True)
-_TEMPORARY = Meaning("temporary", "A temporary fault of the API: run again.", retryable=True)
-_THROTTLED = Meaning(
+TEMPORARY = Meaning("temporary", "A temporary fault of the API: run again.", retryable=True)
+THROTTLED = Meaning(
     "throttled", "The rate limit is reached: wait, then run again, with fewer workers or later.", retryable=True, throttled=True
 )
 _UNKNOWN = Meaning("unknown", "The code is not known to this collection; see the API's error reference.")
@@ -192,33 +196,38 @@ CODES: dict[tuple[int, int | None], Meaning] = {
     (133010, None): _UNREGISTERED,
     (133016, None): _REGISTER_LIMIT,
     (131000, None): _SIGNING,
-    (1, None): _TEMPORARY,
-    (2, None): _TEMPORARY,
-    (131016, None): _TEMPORARY,
-    (131057, None): _TEMPORARY,
-    (4, None): _THROTTLED,
-    (17, None): _THROTTLED,
-    (32, None): _THROTTLED,
-    (613, None): _THROTTLED,
-    (80007, None): _THROTTLED,
-    (130429, None): _THROTTLED,
+    (1, None): TEMPORARY,
+    (2, None): TEMPORARY,
+    (131016, None): TEMPORARY,
+    (131057, None): TEMPORARY,
+    (4, None): THROTTLED,
+    (17, None): THROTTLED,
+    (32, None): THROTTLED,
+    (613, None): THROTTLED,
+    (80007, None): THROTTLED,
+    (130429, None): THROTTLED,
 }
 CODES.update({(code, None): _PERMISSION for code in range(200, 300)})
 
 
-def meaning(code: int | None, subcode: int | None, http_status: int, is_transient: bool) -> Meaning:
-    """Classify an API error: by its code, then by C(is_transient), then by the HTTP status.
+def meaning(code: int | str | None, subcode: int | None, http_status: int, is_transient: bool) -> Meaning:
+    """Classify an error of Meta's: by its code, then by C(is_transient), then by the HTTP status.
 
     The HTTP status comes last because Meta uses it inconsistently (code 4 is seen with 400 and with 429).
     """
-    if code is not None:
+    if isinstance(code, int):
         known = CODES.get((code, subcode)) or CODES.get((code, None))
         if known is not None:
             return known
+    return meaning_of_status(http_status, is_transient)
+
+
+def meaning_of_status(http_status: int, is_transient: bool = False) -> Meaning:
+    """Classify an error that says no more than its HTTP status, of any provider."""
     if http_status == 429:
-        return _THROTTLED
+        return THROTTLED
     if is_transient or http_status >= 500 or http_status == 408:
-        return _TEMPORARY
+        return TEMPORARY
     if http_status == 401:
         return _TOKEN
     if http_status == 403:
@@ -227,22 +236,26 @@ def meaning(code: int | None, subcode: int | None, http_status: int, is_transien
 
 
 class ApiError(WabaError):
-    """The API answered with an error body, or with an error status and no body that could be read."""
+    """The API answered with an error body, or with an error status and no body that could be read.
+
+    What it means is told by Meta's table of codes, unless the provider has one of its own (C(own_meaning)).
+    """
 
     def __init__(
         self,
         message: str,
         *,
         http_status: int,
-        code: int | None = None,
+        code: int | str | None = None,
         subcode: int | None = None,
         type_name: str | None = None,
         details: str | None = None,
         is_transient: bool = False,
         fbtrace_id: str | None = None,
         wait: float | None = None,
+        own_meaning: Meaning | None = None,
     ) -> None:
-        self.meaning = meaning(code, subcode, http_status, is_transient)
+        self.meaning = own_meaning or meaning(code, subcode, http_status, is_transient)
         super().__init__(message, self.meaning.remedy)
         self.http_status = http_status
         self.code = code

@@ -44,16 +44,27 @@ class Generation:
     last_seen_at: str | None = None
 
 
+class Accepted(t.TypedDict):
+    """What is on record for a number; see Ring."""
+
+    fingerprints: list[str]
+    certain: bool
+    at: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Ring:
-    """All generations of one named key, oldest first. C(accepted) is for numbers that cannot be read back.
+    """All generations of one named key, oldest first.
 
+    C(accepted) is for numbers whose provider cannot be asked: by phone-number ID the C(fingerprints) that the number may hold,
+    and since when (C(at)). C(certain): the number accepted the one that is there. Otherwise the last was sent, or is about to be,
+    and it is not known whether it was accepted.
     C(pruned) are the fingerprints of generations that were deleted after their retention: what a copy still has of those may
     go, and nothing else may.
     """
 
     generations: tuple[Generation, ...] = ()
-    accepted: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    accepted: t.Mapping[str, Accepted] = dataclasses.field(default_factory=dict)
     pruned: tuple[str, ...] = ()
 
     @property
@@ -63,6 +74,11 @@ class Ring:
     @property
     def pending(self) -> Generation | None:
         return next((g for g in self.generations if g.state == "pending"), None)
+
+    @property
+    def recorded(self) -> frozenset[str]:
+        """The fingerprints that some number is on record to hold, or maybe to hold."""
+        return frozenset(one for row in self.accepted.values() for one in row["fingerprints"])
 
     def find(self, fingerprint: str) -> Generation | None:
         return next((g for g in self.generations if g.fingerprint == fingerprint), None)
@@ -197,7 +213,9 @@ def burying(ring: Ring, gone: t.Iterable[Generation], now: str) -> Ring:
 
 
 def revoke(ring: Ring, fingerprint: str, in_use: t.Collection[str], now: str) -> Ring:
-    """Mark a generation so that it is never used again. Raises KeyringError while it is current or held by a number."""
+    """Mark a generation so that it is never used again. Raises KeyringError while it is current or held by a number, also
+    by one that is only on record to hold it.
+    """
     target = ring.find(fingerprint)
     if target is None:
         raise KeyringError(f"{fingerprint} is not known to this keyring.", "Nothing was changed.")
@@ -206,19 +224,30 @@ def revoke(ring: Ring, fingerprint: str, in_use: t.Collection[str], now: str) ->
         raise KeyringError(f"{fingerprint} cannot be revoked: it is {why}.", "Rotate away from it first.")
     if target.state == "revoked":
         return ring
+    holders = [name for name, row in ring.accepted.items() if fingerprint in row["fingerprints"]]
+    if holders:
+        raise KeyringError(
+            f"{fingerprint} cannot be revoked: it is on record for {', '.join(sorted(holders)[:20])}.",
+            "Rotate away from it first. Numbers that are gone are forgotten with state: recorded, and an empty list of "
+            "fingerprints for each in accepted.",
+        )
     return ring.put(dataclasses.replace(target, state="revoked", revoked_at=now, retired_at=target.retired_at or now))
 
 
 def prunable(ring: Ring, in_use: t.Collection[str], retention: timedelta, now: datetime) -> list[Generation]:
-    """Return the retired generations that nobody was seen holding for the retention. Raises KeyringError below 7 days."""
+    """Return the retired generations that nobody was seen holding for the retention, nor is on record to hold.
+
+    Raises KeyringError below 7 days.
+    """
     if retention < MINIMUM_RETENTION:
         raise KeyringError(
             f"A retention of {retention.days} days is too short: clients cache the public key for 7 days or more.",
             "Use 7d or more (default 30d); only a revocation shortens that.",
         )
+    used = {*in_use, *ring.recorded}
     return [
         g for g in ring.generations
-        if g.state == "retired" and g.fingerprint not in in_use and now - _last_use(g) >= retention
+        if g.state == "retired" and g.fingerprint not in used and now - _last_use(g) >= retention
     ]
 
 
@@ -237,6 +266,23 @@ def note_seen(ring: Ring, in_use: t.Collection[str], now: str) -> Ring:
             noted = dataclasses.replace(noted, last_seen_at=now)
         changed.append(noted)
     return ring.put(*changed)
+
+
+def record(ring: Ring, accepted: t.Mapping[str, Accepted], now: str) -> Ring:
+    """Return the ring with what numbers accepted, or may have; one without fingerprints is forgotten.
+
+    A number may hold a key of another keyring, or a foreign one, until it is sent one of this.
+    """
+    new: dict[str, Accepted] = dict(ring.accepted)
+    for name, row in accepted.items():
+        if not row["fingerprints"]:
+            new.pop(name, None)
+        elif name not in new or {**new[name], "at": now} != {**row, "at": now}:
+            new[name] = {**row, "at": now}
+    if new == dict(ring.accepted):
+        return ring
+    # What a number is about to lose was held until now: retention counts from here.
+    return dataclasses.replace(note_seen(ring, ring.recorded, now), accepted=new)
 
 
 def due_at(ring: Ring, max_age: timedelta | None) -> datetime | None:
@@ -268,6 +314,8 @@ def from_document(document: t.Any) -> Ring:
     rows, accepted = document.get("generations"), document.get("accepted")
     if not isinstance(rows, list) or not isinstance(accepted, dict):
         raise ValueError("generations or accepted is missing")
+    if not all(_is_accepted(row) for row in accepted.values()):
+        raise ValueError("accepted holds something else than fingerprints and a time")
     pruned = document.get("pruned", [])  # version 1.0 wrote none
     if not isinstance(pruned, list) or not all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in pruned):
         raise ValueError("pruned is not a list of fingerprints")
@@ -279,6 +327,15 @@ def from_document(document: t.Any) -> Ring:
         if len({getattr(g, name) for g in ring.generations}) != len(ring.generations):
             raise ValueError(f"a generation's {name} occurs twice")
     return ring
+
+
+def _is_accepted(row: t.Any) -> bool:
+    if not isinstance(row, dict) or row.keys() != {"fingerprints", "certain", "at"} or not isinstance(row["fingerprints"], list):
+        return False
+    keys, certain = row["fingerprints"], row["certain"]
+    if not isinstance(certain, bool) or not _is_time(str(row["at"])) or not keys or (certain and len(keys) != 1):
+        return False
+    return all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in keys)
 
 
 def _generation(row: t.Any) -> Generation:

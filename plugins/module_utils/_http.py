@@ -52,6 +52,8 @@ USER_AGENT = "waba.flows (Ansible collection)"
 # An answer of these APIs is below 1 kB, a page of 100 numbers below 100 kB.
 MAX_BODY_BYTES = 2 * 1024 * 1024
 _USAGE = ("call_count", "total_cputime", "total_time", "estimated_time_to_regain_access")
+Done = t.TypeVar("Done")
+
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 30.0
 
@@ -270,6 +272,10 @@ class HttpClient:
         self._clock = clock
         self._quiet_until = 0.0
 
+    def keep_secret(self, *secrets: str) -> None:
+        """Have these taken out of every message as well: what the API handed out, such as a token."""
+        self._secrets = sorted({*self._secrets, *(s for s in secrets if s)}, key=len, reverse=True)
+
     def redact(self, text: str) -> str:
         """Return the text with every secret of this client blotted out."""
         for secret in self._secrets:
@@ -283,17 +289,25 @@ class HttpClient:
         read before it sends it again: the first may have been applied, or somebody else may have set another key meanwhile.
         Raises the last error.
         """
+        def once() -> Answer:
+            answer = self._send(request, job)
+            error = classify(answer)
+            if error is not None:
+                raise error
+            return answer
+
+        return self.repeat(once, request.may_be_repeated(), job)
+
+    def repeat(self, once: t.Callable[[], Done], repeatable: bool, job: Job) -> Done:
+        """Return what C(once) does, which sends one request by whatever means; tried again as C(call) does. Raises its error."""
         attempt = 0
         while True:
             try:
-                answer = self._send(request, job)
-                error = classify(answer)
-                if error is None:
-                    return answer
-            except TransportError as failure:
+                return once()
+            except WabaError as failure:
                 error = failure
             self._note_throttling(error)
-            if not request.may_be_repeated() or attempt >= self._options.retries or not error.retryable:
+            if not repeatable or attempt >= self._options.retries or not error.retryable:
                 raise error
             self.wait_before_retry(error, attempt, job)
             attempt += 1
@@ -329,8 +343,8 @@ class HttpClient:
         self._sleep(wait)
         return True
 
-    def _send(self, request: Request, job: Job) -> Answer:
-        """Send once. Raises a TransportError that says whether the request may have arrived."""
+    def begin(self, job: Job) -> float:
+        """Wait until a request may be sent, count it, and return the seconds that it may take. Raises DeadlineExceeded."""
         self.rest(job)
         remaining = job.deadline.remaining()
         if remaining <= 0:
@@ -338,8 +352,12 @@ class HttpClient:
                 f"The total time of {job.deadline.seconds:.0f} s is used up.", "Raise total_timeout, or run again.",
                 outcome_unknown=False,
             )
-        timeout = min(self._options.timeout, remaining)
         job.tally.requests += 1
+        return min(self._options.timeout, remaining)
+
+    def _send(self, request: Request, job: Job) -> Answer:
+        """Send once. Raises a TransportError that says whether the request may have arrived."""
+        timeout = self.begin(job)
         started = self._clock()
         try:
             response = self._transport.session(self._options.verify).request(

@@ -21,6 +21,9 @@ from ._keyring import check_passphrase
 from ._keys import PrivateKey, PublicKey, load_private_key, normalise_fingerprint, parse_public_key
 from ._options import Params, parse_duration
 
+# Ansible makes no boolean of what is within a mapping, and templates leave text.
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
 # What the result adds to the members of a generation; none of it is state.
 ADDED_MEMBERS = ("business_public_key", "usable", "predicted")
 
@@ -71,6 +74,23 @@ def _public_keys(rows: t.Iterable[Params]) -> dict[str, PublicKey]:
     return found
 
 
+def _accepted(given: Params | None, now: str) -> dict[str, g.Accepted]:
+    """Return what numbers accepted, or may have, by phone-number ID. Raises InvalidOptions and InvalidKey."""
+    found: dict[str, g.Accepted] = {}
+    for name, row in (given or {}).items():
+        keys = row.get("fingerprints") if isinstance(row, dict) else None
+        if not isinstance(keys, list):
+            raise InvalidOptions(f"accepted: '{str(name)[:40]}' does not have a list of fingerprints.")
+        unique = list(dict.fromkeys(normalise_fingerprint(str(item)) for item in keys))
+        certain = _TRUTH.get(str(row.get("certain", False)).lower())
+        if certain is None:
+            raise InvalidOptions(f"accepted: certain of '{str(name)[:40]}' is neither true nor false.")
+        if certain and len(unique) > 1:
+            raise InvalidOptions(f"accepted: '{str(name)[:40]}' cannot hold {len(unique)} keys for certain.")
+        found[str(name)] = {"fingerprints": unique, "certain": certain, "at": now}
+    return found
+
+
 class Request:
     """The module's options."""
 
@@ -88,6 +108,7 @@ class Request:
         self.fingerprint = normalise_fingerprint(params["fingerprint"]) if params["fingerprint"] else ""
         self.required = frozenset(normalise_fingerprint(item) for item in params["required_fingerprints"] or ())
         self.given_up = normalise_fingerprint(params["replace_fingerprint"]) if params["replace_fingerprint"] else ""
+        self.accepted = _accepted(params["accepted"], self.now_text)
         self.import_path: str | None = params["import_private_key_path"]
         self.import_content: str | None = params["import_private_key_content"]
         self.import_passphrase: str | None = params["import_passphrase"]
@@ -110,6 +131,8 @@ class Request:
                 f"state: {self.state} needs in_use_fingerprints.",
                 "Read the whole fleet first (whatsapp_business_encryption_info); an empty list says that no number holds any.",
             )
+        if self.state == "recorded" and params["accepted"] is None:
+            raise InvalidOptions("state: recorded needs accepted.", "Give, by phone-number ID, fingerprints and certain.")
         if self.state == "mirrored" and params["source"] is None:
             raise InvalidOptions("state: mirrored needs source.", "Give what state: read returned of the keyring to copy.")
 
@@ -122,6 +145,7 @@ class Request:
         taken = {
             "required_fingerprints": (self.required, ("present", "staged")),
             "replace_fingerprint": (self.given_up, ("staged",)),
+            "accepted": (self.accepted, ("recorded",)),
             "new_passphrase": (self.new_passphrase, ("present", "staged", "promoted", "rolled_back")),
             "export_passphrase": (self.export_passphrase, ("read",)),
             "source": (params["source"] is not None, ("mirrored",)),

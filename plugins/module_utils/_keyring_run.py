@@ -36,6 +36,8 @@ def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -
     )
     if not os.path.lexists(keyring.folder):
         _check_required(keyring, request)  # before a folder is made
+        if request.state == "recorded":
+            raise KeyringError(f"There is no keyring {keyring.folder} on {os.uname().nodename}.", "Check path and name.")
     with keyring.locked():
         before = keyring.ring
         _check_required(keyring, request)
@@ -87,6 +89,10 @@ class Run:
         if g.needs_new(ring, request.given_up, request.force or bool(due and due <= request.now)):
             ring = ring.add(self._new_generation())
         self.keyring.save(ring)
+
+    def recorded(self) -> None:
+        """What numbers accepted whose provider cannot be asked later. Nothing else is changed."""
+        self.keyring.save(g.record(self.keyring.ring, self.request.accepted, self.request.now_text))
 
     def promoted(self) -> None:
         """The pending key becomes current."""
@@ -298,7 +304,7 @@ def _not_known(ring: g.Ring, request: Request, fingerprints: t.Iterable[str]) ->
 
 def _check_private_keys(keyring: Keyring, request: Request) -> None:
     """Open the keys that are or may be published: a wrong passphrase or a damaged file must show before anything is done."""
-    if request.state in ("revoked", "pruned"):
+    if request.state in ("revoked", "pruned", "recorded"):
         return
     if request.state == "read" and not (request.passphrase or request.export_passphrase):
         return
@@ -355,7 +361,7 @@ def _result(run: Run, before: g.Ring, changed: bool) -> Result:
         "pruned": document["pruned"],
         "current": ring.current.fingerprint if ring.current else None,
         "pending": ring.pending.fingerprint if ring.pending else None,
-        "to_publish": _to_publish(run, target) if run.request.state not in ("revoked", "pruned") else None,
+        "to_publish": _to_publish(run, target) if run.request.state not in ("revoked", "pruned", "recorded") else None,
         "predicted": target is not None and target.fingerprint in run.predicted,
         "check_mode": keyring.check_mode,
         "due_at": g.time_text(due) if due else None,

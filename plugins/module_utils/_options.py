@@ -16,7 +16,7 @@ from datetime import timedelta
 from ._argspec import CONNECTION
 from ._errors import InvalidOptions
 from ._keys import PublicKey, normalise_fingerprint, parse_public_key
-from ._providers import Connection
+from ._providers import PROVIDERS, Connection
 from ._reconcile import Desired
 
 Params = t.Mapping[str, t.Any]
@@ -46,13 +46,12 @@ def connection_of(params: Params) -> Connection:
     return Connection(
         provider=params["provider"],
         base_url=params["base_url"],
-        api_version=params["api_version"],
-        access_token=params["access_token"],
-        app_secret=params["app_secret"],
         timeout=_positive(params, "timeout"),
         retries=max(0, params["retries"]),
         verify=_verify(params),
         allow_http=params["allow_http"],
+        own=tuple((option.name, option.default if params[option.name] is None else params[option.name])
+                  for option in PROVIDERS[params["provider"]].options),
     )
 
 
@@ -98,6 +97,12 @@ def public_key_of(params: Params) -> PublicKey | None:
             why = getattr(error, "strerror", None) or "it is not text"
             raise InvalidOptions(f"business_public_key_path {path} cannot be read: {why}.") from None
     return None if text is None else parse_public_key(text)
+
+
+def recorded_of(params: Params) -> str | None:
+    """Return the fingerprint that a number is on record to have accepted, or None."""
+    text = params.get("recorded_fingerprint")
+    return normalise_fingerprint(text) if text else None
 
 
 def desired_of(key: PublicKey, common: Params, own: Params | None = None) -> Desired:

@@ -14,25 +14,30 @@ import typing as t
 VALID = "VALID"
 MISMATCH = "MISMATCH"
 
-Outcome = t.Literal["unchanged", "set", "replaced", "resigned", "refused", "skipped", "failed", "read"]
+Outcome = t.Literal["unchanged", "set", "replaced", "resigned", "accepted", "refused", "skipped", "failed", "read", "unknown"]
+Source = t.Literal["read", "recorded", "unknown"]
 
 # Outcomes that a request to the API brought about.
-CHANGING: frozenset[str] = frozenset({"set", "replaced", "resigned"})
+CHANGING: frozenset[str] = frozenset({"set", "replaced", "resigned", "accepted"})
 # Outcomes that leave a number without the key it should have.
 UNMET: frozenset[str] = frozenset({"refused", "failed", "skipped"})
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishedKey:
-    """What the API says a number holds.
+    """What a number holds.
 
     C(pem) and C(fingerprint) are None where no key is set. C(status) is about Meta's signature over the key
     (VALID, MISMATCH) or None where the API does not tell; it says nothing of the private key.
+
+    C(source) tells how it is known: C(read) from the API; C(recorded) by somebody who noted what the number accepted, where
+    the API cannot be asked; C(unknown) where there is not even that.
     """
 
     pem: str | None
     fingerprint: str | None
     status: str | None
+    source: Source = "read"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +59,23 @@ def decide(desired: Desired, published: PublishedKey) -> Outcome:
 
     Whether a key is present is told by its fingerprint and never by the status: the API reports MISMATCH for an unset
     key as well. MISMATCH over the desired key means that Meta's signature is stale; sending the key again mends that.
+
+    A key that was not read can only be accepted. One that is not known at all counts as one that nobody expected.
     """
+    if published.source == "unknown":
+        return "accepted" if desired.expected is None else "refused"
     if published.fingerprint is None:
         return "set"
     if published.fingerprint == desired.fingerprint:
-        return "resigned" if desired.force or published.status == MISMATCH else "unchanged"
+        again = desired.force or published.status == MISMATCH
+        return _sent(published, "resigned") if again else "unchanged"
     if desired.expected is not None and published.fingerprint not in desired.expected:
         return "refused"
-    return "replaced"
+    return _sent(published, "replaced")
+
+
+def _sent(published: PublishedKey, outcome: Outcome) -> Outcome:
+    return outcome if published.source == "read" else "accepted"
 
 
 def is_met(desired: Desired, published: PublishedKey) -> bool:

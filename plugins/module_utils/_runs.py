@@ -14,12 +14,12 @@ import time
 import typing as t
 
 from ._apply import Applied, Rules, Target, apply_key, read_key
-from ._errors import InvalidOptions, WabaError
+from ._errors import InvalidOptions, KeyConflict, WabaError
 from ._fleet import run_fleet
 from ._http import Deadline, Job, Tally, Transport
 from ._keys import PublicKey
-from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, total_timeout
-from ._providers import PROVIDERS, Connection, make_provider
+from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, recorded_of, total_timeout
+from ._providers import PROVIDERS, Connection, Provider, make_provider
 from ._reconcile import UNMET, Desired, PublishedKey
 
 Result = dict[str, t.Any]
@@ -37,6 +37,19 @@ class Number:
     timeout: float = 0.0
     took: float = 0.0
     desired: Desired | None = None
+    recorded: str | None = None
+
+    @property
+    def provider(self) -> type[Provider] | None:
+        """The provider's class, where the options are good enough to name it."""
+        return PROVIDERS[self.connection.provider] if self.connection else None
+
+    @property
+    def shared_holder(self) -> str | None:
+        """What has the key, where several numbers can share one."""
+        if self.provider is None or self.connection is None or self.provider.capabilities.key_of == "number":
+            return None
+        return self.provider.holder(self.connection, self.phone_number_id)
 
 
 def run_single(params: Params, check_mode: bool) -> Result:
@@ -47,7 +60,7 @@ def run_single(params: Params, check_mode: bool) -> Result:
     try:
         provider = make_provider(connection, transport)
         job = Job(Deadline(total_timeout(params)))
-        target = Target(provider, params["phone_number_id"].strip(), job)
+        target = Target(provider, params["phone_number_id"].strip(), job, recorded_of(params))
         if key is None:
             done = read_key(target)
         else:
@@ -62,6 +75,7 @@ def run_single(params: Params, check_mode: bool) -> Result:
         business_public_key=after.pem,
         business_public_key_signature_status=after.status,
         fingerprint=after.fingerprint,
+        capabilities=provider.capabilities.as_dict(),
         api=job.tally.as_dict(),
         diff=_diff(number.name, done),
         warnings=_warnings([number]),
@@ -75,7 +89,7 @@ def run_info(params: Params) -> Result:
     if (params["phone_number_id"] is None) == (rows is None):
         raise InvalidOptions("Give either phone_number_id or phone_numbers.")
     if rows is None:
-        rows = [{"phone_number_id": params["phone_number_id"]}]
+        rows = [{"phone_number_id": params["phone_number_id"], "recorded_fingerprint": params["recorded_fingerprint"]}]
     numbers = _prepare(rows, params)
 
     result = _run_numbers(numbers, params, lambda number, target: read_key(target), None)
@@ -100,6 +114,7 @@ def run_many(params: Params, check_mode: bool) -> Result:
                 f"{number.name} has no key to set.",
                 "Give business_public_key for it or for all; to read use whatsapp_business_encryption_info.",
             )
+    _refuse_different_keys(numbers)
 
     def work(number: Number, target: Target) -> Applied:
         rules = Rules(max(0.0, params["verify_timeout"]), check_mode, target.provider.connection.retries)
@@ -130,6 +145,7 @@ def _prepare(rows: t.Sequence[Params], common: Params) -> list[Number]:
             options = inherit(common, row)
             number.connection = connection_of(options)
             number.timeout = total_timeout(options)
+            number.recorded = recorded_of(row)
             PROVIDERS[number.connection.provider].secrets_of(number.connection)
         except WabaError as error:
             number.error = error
@@ -140,14 +156,36 @@ def _prepare(rows: t.Sequence[Params], common: Params) -> list[Number]:
 
 def _refuse_duplicates(numbers: t.Sequence[Number]) -> None:
     names: dict[str, list[str]] = collections.defaultdict(list)
+    holders: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for number in numbers:
         if number.phone_number_id:
             names[number.phone_number_id].append(number.name)
+        if number.provider and number.connection and not number.error and number.shared_holder is None:
+            holder = number.provider.holder(number.connection, number.phone_number_id)
+            holders[number.provider.name, holder].append(number.name)
     twice = [f"{key} ({', '.join(owners)})" for key, owners in names.items() if len(owners) > 1]
     if twice:
         raise InvalidOptions(
             f"The same phone-number ID is given more than once: {'; '.join(twice)}.", "Nothing was sent. Remove one of each."
         )
+    same = [" and ".join(owners) for owners in holders.values() if len(owners) > 1]
+    if same:
+        raise InvalidOptions(f"These are one and the same number, as they are reached in the same way: {'; '.join(same)}.",
+                             "Nothing was sent. Remove one of each, or mend base_url or the credential.")
+
+
+def _refuse_different_keys(numbers: t.Sequence[Number]) -> None:
+    """Give an error to the numbers that share one key at their provider and are to have different ones."""
+    sharing: dict[tuple[str, str], list[Number]] = collections.defaultdict(list)
+    for number in numbers:
+        if number.connection and number.shared_holder and number.desired and not number.error:
+            sharing[number.connection.provider, number.shared_holder].append(number)
+    for (dummy, holder), group in sharing.items():
+        if len({number.desired.fingerprint for number in group if number.desired}) > 1:
+            names = ", ".join(number.name for number in group)
+            for number in group:
+                number.error = KeyConflict(f"{names} share the one key of {holder}, but are to have different ones.",
+                                           "Nothing was sent for them. Give them the same key.")
 
 
 def _run_numbers(
@@ -158,18 +196,16 @@ def _run_numbers(
 ) -> Result:
     workers = max_workers(params)
     transport = Transport(pool_size=workers)
-    # One client for equal connections, so that their numbers share TCP connections and the wait when throttled.
-    connections = {number.connection for number in numbers if number.connection and not number.error}
-    providers = {connection: make_provider(connection, transport) for connection in connections}
+    providers = _make_providers(numbers, transport)
     tallies: list[Tally] = []
 
     def one(number: Number) -> tuple[Number, Applied]:
         if number.error is not None or number.connection is None:
-            return number, Applied("failed", error=number.error)
+            return number, Applied("refused" if isinstance(number.error, KeyConflict) else "failed", error=number.error)
         job = Job(Deadline(number.timeout))
         tallies.append(job.tally)
         started = time.monotonic()
-        done = work(number, Target(providers[number.connection], number.phone_number_id, job))
+        done = work(number, Target(providers[number.connection], number.phone_number_id, job, number.recorded))
         number.took = time.monotonic() - started
         return number, done
 
@@ -185,6 +221,26 @@ def _run_numbers(
     return {**_fleet_result(pairs, tallies), "warnings": _warnings(numbers)}
 
 
+def _make_providers(numbers: t.Iterable[Number], transport: Transport) -> dict[Connection, Provider]:
+    """Return one client for equal connections, so that their numbers share TCP connections and the wait when throttled.
+
+    Where a client cannot be made, that is the error of its numbers alone.
+    """
+    clients: dict[Connection, Provider | WabaError] = {}
+    for number in numbers:
+        if number.connection is None or number.error is not None:
+            continue
+        if number.connection not in clients:
+            try:
+                clients[number.connection] = make_provider(number.connection, transport)
+            except WabaError as error:
+                clients[number.connection] = error
+        made = clients[number.connection]
+        if isinstance(made, WabaError):
+            number.error = made
+    return {connection: client for connection, client in clients.items() if isinstance(client, Provider)}
+
+
 def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> Result:
     total = Tally(sum(tally.requests for tally in tallies), sum(tally.retries for tally in tallies))
     for tally in tallies:
@@ -194,6 +250,8 @@ def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> 
         "changed": any(row["changed"] for row in rows),
         "numbers": rows,
         "summary": dict(collections.Counter(row["outcome"] for row in rows)),
+        "providers": {number.provider.name: number.provider.capabilities.as_dict()
+                      for number, dummy in pairs if number.provider},
         "api": total.as_dict(),
         "published_keys": {done.after.fingerprint: done.after.pem for dummy, done in pairs if done.changed and done.after},
         "diff": [diff for number, done in pairs for diff in [_diff(number.name, done)] if diff],
@@ -209,11 +267,13 @@ def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> 
 
 
 def _warnings(numbers: t.Iterable[Number]) -> list[str]:
-    unchecked = [number.name for number in numbers if number.connection and number.connection.verify is False]
+    known = list(numbers)
+    notices = list(dict.fromkeys(number.provider.notice for number in known if number.provider and number.provider.notice))
+    unchecked = [number.name for number in known if number.connection and number.connection.verify is False]
     if not unchecked:
-        return []
-    return [f"validate_certs is false for {', '.join(unchecked)}: the API's certificate is not checked, "
-            "so anyone on the way can read the token."]
+        return notices
+    return [*notices, f"validate_certs is false for {', '.join(unchecked)}: the API's certificate is not checked, "
+            "so anyone on the way can read the credential."]
 
 
 def _row(number: Number, done: Applied) -> Result:
@@ -222,9 +282,12 @@ def _row(number: Number, done: Applied) -> Result:
     row: Result = {
         "name": number.name,
         "phone_number_id": number.phone_number_id,
+        "provider": number.connection.provider if number.connection else None,
+        "key_holder": number.shared_holder,
         "outcome": done.outcome,
         "changed": done.changed,
         "fingerprint": after.fingerprint if after else None,
+        "fingerprint_source": after.source if after and after.source != "unknown" else None,
         "previous_fingerprint": before.fingerprint if before else None,
         "status": after.status if after else None,
         "attempts": done.attempts,
@@ -251,8 +314,9 @@ def _diff(name: str, done: Applied) -> Result:
 
 
 def _diff_text(key: PublishedKey | None) -> str:
-    if key is None:
+    if key is None or key.source == "unknown":
         return "(not known)\n"
     if key.fingerprint is None:
         return "(no key)\n"
-    return f"{key.fingerprint}\nstatus: {key.status}\n{(key.pem or '').strip()}\n"
+    status = "recorded, not read" if key.source == "recorded" else f"status: {key.status}"
+    return f"{key.fingerprint}\n{status}\n{(key.pem or '').strip()}\n"

@@ -35,12 +35,23 @@ attributes:
 options:
   phone_number_id:
     description:
-      - ID of the phone number. It is neither the phone number itself nor the ID of the WhatsApp business account.
+      - ID of the phone number. For Meta's Cloud API it is neither the phone number itself nor the ID of the WhatsApp business
+        account. For O(provider=kaleyra) it is the phone number with its plus sign (quoted, as YAML makes a number of it
+        otherwise), for O(provider=aws) the C(phone-number-id-…) of AWS. With O(provider=on_premises), O(provider=gupshup) and
+        gateways whose credential names the number, it is any name for results.
     type: str
     required: true
+  recorded_fingerprint:
+    description:
+      - Fingerprint of the key that the number is on record to have accepted. It counts only where the provider cannot be asked,
+        for the comparison with the key to set and with O(expected_fingerprints).
+      - Without it, such a number counts as holding a key that nobody knows.
+    type: str
+    version_added: 1.2.0
 requirements:
   - requests >= 2.25.1
   - cryptography >= 3.4 (only to read the key from an X.509 certificate)
+  - boto3 >= 1.44.5 (only with O(provider=aws))
 seealso:
   - module: waba.flows.whatsapp_business_encryption_info
   - module: waba.flows.whatsapp_business_encryption_fleet
@@ -66,6 +77,16 @@ EXAMPLES = r"""
     access_token: "{{ whatsapp_access_token }}"
     app_secret: "{{ whatsapp_app_secret }}"
 
+- name: Publish it to a number of Kaleyra's that accepted another key before
+  waba.flows.whatsapp_business_encryption:
+    provider: kaleyra
+    pod: in
+    sid: HXIN0000000000IN
+    api_key: "{{ kaleyra_api_key }}"
+    phone_number_id: "+919900000001"
+    business_public_key_path: flows.pub
+    recorded_fingerprint: SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
+
 - name: Read which key is set (the token comes from WHATSAPP_ACCESS_TOKEN)
   waba.flows.whatsapp_business_encryption:
     phone_number_id: "106540352242922"
@@ -75,8 +96,9 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description:
-    - V(read), V(unchanged), V(set) (there was none), V(replaced), V(resigned) (the same key was sent again), V(refused)
-      (the key there is not in O(expected_fingerprints)) or V(failed).
+    - V(read), V(unchanged), V(set) (there was none), V(replaced), V(resigned) (the same key was sent again), V(accepted)
+      (it was sent and taken, and the provider cannot be asked which key the number holds), V(refused) (the key there is not
+      in O(expected_fingerprints)), V(unknown) (nothing was to be set, and the provider cannot be asked) or V(failed).
   returned: always, except where the options are wrong
   type: str
   sample: replaced
@@ -96,6 +118,39 @@ fingerprint:
   returned: when the number could be read
   type: str
   sample: SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU
+fingerprint_source:
+  description:
+    - V(read) where the provider said so. V(recorded) where it cannot be asked, so that the fingerprint is the one of
+      O(recorded_fingerprint) or of the key that was accepted just now. V(none) where nothing is known.
+  returned: always, except where the options are wrong
+  type: str
+  sample: read
+provider:
+  description: The provider that was used.
+  returned: always, except where the options are wrong
+  type: str
+key_holder:
+  description: What has the key, where several numbers of this provider can share one. V(none) where each number has its own.
+  returned: always, except where the options are wrong
+  type: str
+  sample: app 0b1f
+capabilities:
+  description: What the provider can do.
+  returned: always, except where the options are wrong
+  type: dict
+  contains:
+    can_read:
+      description: V(yes), or V(maybe) where no documentation says what the provider answers.
+      type: str
+    reports_status:
+      description: Whether it tells of Meta's signature over the key.
+      type: bool
+    numbers_per_credential:
+      description: V(one) or V(many).
+      type: str
+    key_of:
+      description: Whether each V(number) has a key or the V(app), with all its numbers.
+      type: str
 previous_fingerprint:
   description: Fingerprint of the key that was set before.
   returned: when the number could be read
@@ -136,8 +191,8 @@ error:
   type: dict
   contains:
     code:
-      description: Code of the API.
-      type: int
+      description: Code of the API. A number for Meta's, text such as C(RBC001) or C(ThrottledRequestException) for others.
+      type: raw
     subcode:
       description: Subcode of the API.
       type: int

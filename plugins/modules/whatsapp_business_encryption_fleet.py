@@ -41,6 +41,7 @@ options:
 requirements:
   - requests >= 2.25.1
   - cryptography >= 3.4 (only to read a key from an X.509 certificate)
+  - boto3 >= 1.44.5 (only with O(provider=aws))
 seealso:
   - module: waba.flows.whatsapp_business_encryption
   - module: waba.flows.whatsapp_business_encryption_info
@@ -77,11 +78,20 @@ numbers:
     phone_number_id:
       description: ID of the phone number.
       type: str
+    provider:
+      description: Its provider.
+      type: str
+    key_holder:
+      description: What has the key, as RV(waba.flows.whatsapp_business_encryption#module:key_holder).
+      type: str
     outcome:
       description: As RV(waba.flows.whatsapp_business_encryption#module:outcome), or V(skipped) if it was not started.
       type: str
     fingerprint:
       description: Fingerprint of the key that the number holds now, V(none) if there is none or it is not known.
+      type: str
+    fingerprint_source:
+      description: V(read), V(recorded) or V(none), as RV(waba.flows.whatsapp_business_encryption#module:fingerprint_source).
       type: str
     previous_fingerprint:
       description: Fingerprint of the key that it held before.
@@ -110,6 +120,12 @@ published_keys:
   description:
     - The keys that numbers were given, as the API shows them now, by fingerprint. An encrypted ping under them proves that the
       endpoint decrypts what clients will send.
+  returned: always, except where the options are wrong
+  type: dict
+providers:
+  description:
+    - What the providers of these numbers can do, by name, as
+      RV(waba.flows.whatsapp_business_encryption#module:capabilities).
   returned: always, except where the options are wrong
   type: dict
 api:

@@ -39,8 +39,14 @@ options:
     description:
       - ID of one phone number to read. Exclusive with O(phone_numbers).
     type: str
+  recorded_fingerprint:
+    description:
+      - Fingerprint of the key that this number is on record to have accepted, told where its provider cannot be asked.
+    type: str
+    version_added: 1.2.0
 requirements:
   - requests >= 2.25.1
+  - boto3 >= 1.44.5 (only with O(provider=aws))
 seealso:
   - module: waba.flows.whatsapp_business_encryption
   - module: waba.flows.whatsapp_business_encryption_fleet
@@ -75,11 +81,20 @@ numbers:
     phone_number_id:
       description: ID of the phone number.
       type: str
+    provider:
+      description: Its provider.
+      type: str
+    key_holder:
+      description: What has the key, as RV(waba.flows.whatsapp_business_encryption#module:key_holder).
+      type: str
     outcome:
-      description: V(read) or V(failed).
+      description: V(read), V(unknown) (its provider cannot be asked, which is no failure) or V(failed).
       type: str
     fingerprint:
       description: Fingerprint of its key, V(none) if no key is set.
+      type: str
+    fingerprint_source:
+      description: V(read), V(recorded) or V(none), as RV(waba.flows.whatsapp_business_encryption#module:fingerprint_source).
       type: str
     previous_fingerprint:
       description: The same as the fingerprint.
@@ -104,6 +119,12 @@ summary:
   returned: always, except where the options are wrong
   type: dict
   sample: {"read": 2}
+providers:
+  description:
+    - What the providers of these numbers can do, by name, as
+      RV(waba.flows.whatsapp_business_encryption#module:capabilities).
+  returned: always, except where the options are wrong
+  type: dict
 api:
   description: What it cost, as in RV(waba.flows.whatsapp_business_encryption#module:api).
   returned: always, except where the options are wrong

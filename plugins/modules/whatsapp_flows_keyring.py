@@ -73,12 +73,14 @@ options:
       - V(present) makes sure that there is a current key; one is generated, or imported, if there is none.
       - V(staged) returns the pending key if there is one. Otherwise one is generated if there is no current key, if the
         current one is older than O(max_age), or with O(force=true).
+      - V(recorded) notes O(accepted) and changes nothing else.
       - V(promoted) makes the pending key O(fingerprint) the current one and retires the current one.
       - V(rolled_back) makes the retired key O(fingerprint) the current one; the current and the pending one are retired. If it
         is the current one, a pending one is retired. In either case the clock of O(max_age) starts anew.
       - V(revoked) destroys the private key of O(fingerprint) and keeps it from being used again. It is refused while that key
-        is current or in O(in_use_fingerprints).
-      - V(pruned) deletes retired keys that no number was seen holding for O(retention). Use it only after every number was read.
+        is current, in O(in_use_fingerprints) or on record (RV(accepted)).
+      - V(pruned) deletes retired keys that no number was seen holding for O(retention), and none is on record to hold. Use it
+        only after every number was read.
       - V(mirrored) makes this keyring an exact copy of O(source). Keys are written, read back and opened before the copy names
         them; then those are destroyed that the source has as revoked, or deleted after their retention. It is refused where the
         source does not know a key of this copy, or still has one that was revoked here, because then the source was lost or is
@@ -87,12 +89,21 @@ options:
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
       - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
     type: str
-    choices: [present, staged, promoted, rolled_back, revoked, pruned, mirrored, read]
+    choices: [present, staged, recorded, promoted, rolled_back, revoked, pruned, mirrored, read]
     default: present
   fingerprint:
     description:
       - The key that is meant, for the states V(promoted), V(rolled_back) and V(revoked).
     type: str
+  accepted:
+    description:
+      - With O(state=recorded), by phone-number ID what numbers accepted whose provider cannot be asked later. Each has
+        C(fingerprints), a list of keys of this keyring, and C(certain), which is V(true) where the number accepted the one that
+        is listed. Without it the number may hold any of them; note that before a key is sent, so that a call that is killed
+        leaves a true record.
+      - An empty list of fingerprints forgets a number. Numbers that are not named stay as they are.
+    type: dict
+    version_added: 1.2.0
   required_fingerprints:
     description:
       - Keys that this keyring must know, or have deleted after their retention, because a copy of it has them; with
@@ -246,6 +257,15 @@ EXAMPLES = r"""
       private_keys: "{{ original.exported }}"
   no_log: true
 
+- name: Note that a number accepted the current key, as its provider cannot be asked later
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    state: recorded
+    accepted:
+      "+919900000001":
+        fingerprints: ["{{ original.current }}"]
+        certain: true
+
 - name: Have a key ready that replaces one that leaked, unless the keyring is not what its copy says
   waba.flows.whatsapp_flows_keyring:
     path: /etc/whatsapp-flows/keys
@@ -335,9 +355,13 @@ generations:
       description: Whether it is a throw-away key of check mode, which stands for the one that would be generated.
       type: bool
 accepted:
-  description: Which number accepted which key, where numbers cannot be read back.
+  description:
+    - By phone-number ID, what is on record of numbers whose provider cannot be asked; C(fingerprints), C(certain) and C(at), as
+      in O(accepted). These keys are neither revoked nor pruned.
   returned: success
   type: dict
+  sample: {"+919900000001": {"fingerprints": ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"], "certain": true,
+                             "at": "2026-01-01T00:00:00Z"}}
 current:
   description: Fingerprint of the current key.
   returned: success; V(none) if there is none

@@ -18,6 +18,7 @@ from ._inventory_rows import Row, Rows
 from ._keyring_rows import NO_ANSWER, normalised, said
 from ._plan import merge_number
 from ._proofs import wanted_proofs
+from ._records import not_noted
 
 
 def promotable(keyrings: Rows, rows: Rows, left_out: int, stops: t.Collection[str] = ()) -> Rows:
@@ -32,7 +33,8 @@ def promotable(keyrings: Rows, rows: Rows, left_out: int, stops: t.Collection[st
     for ring in keyrings:
         if not ring.get("pending") or ring["name"] in stops:
             continue
-        own = [row for row in rows if row["key_name"] == ring["name"] and row["readable"] and row["outcome"] != "refused"]
+        own = [row for row in rows if row["key_name"] == ring["name"] and row["outcome"] != "refused"
+               and (row["readable"] or row["may_hold"])]
         if own and all(row["outcome"] not in UNMET and row["after"] == ring["pending"] for row in own):
             ready.append({"name": ring["name"], "fingerprint": ring["pending"], "predicted": ring["predicted"]})
     return ready
@@ -54,7 +56,8 @@ def in_use(rows: Rows) -> list[str]:
     """Return every fingerprint that a number holds, or may hold where that is not certain."""
     found: set[str | None] = set()
     for row in rows:
-        found.update((row["after"],) if row["certain"] else (row["before"], row["after"], row["target"]))
+        sent = row["target"] if row["changed"] else None
+        found.update((row["after"],) if row["certain"] else (row["before"], row["after"], sent, *row["may_hold"]))
     return sorted(fingerprint for fingerprint in found if fingerprint)
 
 
@@ -83,6 +86,8 @@ def undo_plan(
         generation = rings.get(row["key_name"], {}).get(row["before"])
         if row["key_name"] in revoking:
             impossible[row["name"]] = "a key that leaked is being revoked, so the new one stays"
+        elif row["before"] is None and row["source"] != "read":
+            impossible[row["name"]] = "it is not known which key it had before, as its provider cannot be asked"
         elif row["before"] is None:
             impossible[row["name"]] = "it had no key before, and the API cannot take one away"
         elif row["key_name"] in unread:
@@ -93,7 +98,8 @@ def undo_plan(
             impossible[row["name"]] = f"the private key of {row['before']} is {generation['state']} or cannot be opened"
         else:
             plan.append({
-                **{name: row[name] for name in ("name", "phone_number_id", "key_name", "status", "readable")},
+                **{name: row[name] for name in ("name", "phone_number_id", "provider", "key_holder", "key_name", "status")},
+                **_held_before_going_back(row),
                 "before": row["after"], "after": row["after"], "target": row["before"], "leaves": row["target"], "publish": True,
                 "outcome": "replaced", "message": "", "business_public_key": generation["business_public_key"],
                 "expected": sorted({row["target"], row["before"]}),
@@ -101,6 +107,15 @@ def undo_plan(
                 "force": not row["certain"],
             })
     return {"plan": plan, "impossible": impossible, "wanted": wanted_proofs(plan)}
+
+
+def _held_before_going_back(row: Row) -> Row:
+    """Return what of a plan to go back tells how it is known what the number holds now."""
+    if row["source"] == "read":
+        return {"readable": row["readable"], "source": "read", "may_hold": [], "recorded": None}
+    if row["certain"]:
+        return {"readable": True, "source": "recorded", "may_hold": [row["after"]], "recorded": row["after"]}
+    return {"readable": False, "source": None, "may_hold": [row["before"], row["target"]], "recorded": row["target"]}
 
 
 def undo_allowed(undo: Row, proofs: Rows) -> dict[str, t.Any]:
@@ -134,11 +149,24 @@ def given_up_rows(asked: Rows, results: Rows) -> Rows:
     ]
 
 
-def undone_rows(rows: Rows, undo: Row, published: Row) -> Rows:
-    """Return the rows with what came of going back: C(rolled_back) is true or false, and C(after) what is held then."""
+def undone_rows(rows: Rows, undo: Row, published: Row, noted: t.Sequence[Row] = ()) -> Rows:
+    """Return the rows with what came of going back: C(rolled_back) is true or false, and C(after) what is held then.
+
+    C(noted) are the results of noting in the keyrings what was about to be sent.
+    """
     answers = {row["name"]: row for row in published.get("numbers", [])}
-    back = {row["name"]: merge_number(row, answers.get(row["name"]), published) for row in undo["plan"]}
-    return [_undone_row(row, back.get(row["name"]), undo["impossible"].get(row["name"])) for row in rows]
+    lost = not_noted(noted)
+    back = {row["name"]: merge_number(row, answers.get(row["name"]), published, lost) for row in undo["plan"]}
+    return _with_sharers([_undone_row(row, back.get(row["name"]), undo["impossible"].get(row["name"])) for row in rows])
+
+
+def _with_sharers(rows: Rows) -> Rows:
+    """Return the rows so that numbers which share a key at their provider with one that went back tell what they hold then."""
+    back = {(row["provider"], row["key_holder"]): row for row in rows if row["key_holder"] and row["rolled_back"]}
+    return [
+        {**row, **{name: back[row["provider"], row["key_holder"]][name] for name in ("after", "status", "certain")}}
+        if (row["provider"], row["key_holder"]) in back else row for row in rows
+    ]
 
 
 def _undone_row(row: Row, back: Row | None, impossible: str | None) -> Row:
@@ -209,7 +237,8 @@ def finished_rows(results: Rows, revoking: Row, revoked: Rows) -> dict[str, Row]
     done = {result["item"] for result in revoked if "generations" in result}
     return {
         result["item"]: {
-            "generations": result["generations"], "pruned": result.get("pruned", []), "removed": result.get("removed", []),
+            "generations": result["generations"], "pruned": result.get("pruned", []),
+            "accepted": result.get("accepted", {}), "removed": result.get("removed", []),
             "revoked": revoking["fingerprint"] if result["item"] in done else None,
         }
         for result in results if "generations" in result
@@ -217,11 +246,12 @@ def finished_rows(results: Rows, revoking: Row, revoked: Rows) -> dict[str, Row]
 
 
 def changed_keyrings(keyrings: Rows, finished: t.Mapping[str, Row]) -> Rows:
-    """Return the keyring rows whose generations are not as they were put on endpoints and replicas, with those of the end."""
+    """Return the keyring rows that are not as they were put on endpoints and replicas, as they are at the end."""
     return [
-        {**ring, **{name: finished[ring["name"]][name] for name in ("generations", "pruned")}} for ring in keyrings
+        {**ring, **{name: finished[ring["name"]][name] for name in ("generations", "pruned", "accepted")}} for ring in keyrings
         if ring["name"] in finished and not ring["check_mode"]
-        and _stored(finished[ring["name"]]["generations"]) != _stored(ring["generations"])
+        and (_stored(finished[ring["name"]]["generations"]), finished[ring["name"]]["accepted"])
+        != (_stored(ring["generations"]), ring["accepted"])
     ]
 
 
@@ -231,10 +261,17 @@ def _stored(generations: Rows) -> Rows:
 
 
 def late_failures(
-    revoking: Row, *, revoked: Rows, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows
+    revoking: Row, *, revoked: Rows, finished: Rows, copied: Rows, deployed: Rows, reloads: Rows, waves: t.Sequence[Row] = (),
+    noted: t.Sequence[Row] = (),
 ) -> list[str]:
-    """Return what went wrong after the numbers were done, each with its remedy."""
+    """Return what went wrong after the numbers were done, each with its remedy.
+
+    C(waves) are rows of wave_done; C(noted) results of noting in the keyrings what numbers accepted, or of forgetting it.
+    """
     found = [revoking["message"]] if revoking.get("message") else []
+    lost = {name: why for wave in waves for name, why in wave["not_noted_after"].items()} | not_noted(noted)
+    found += [f"{name} (keyring): it could not note what numbers accepted, so the next run sends them their key again: {why}"
+              for name, why in lost.items()]
     found += [f"{result['item']} (keyring): the key could not be revoked: {said(result, NO_ANSWER)}"
               for result in revoked if "generations" not in result]
     found += [f"{result['item']} (keyring): {said(result, NO_ANSWER)}" for result in finished if "generations" not in result]

@@ -175,6 +175,7 @@ def for_module(numbers: Rows, credentials: t.Mapping[str, str], plan: Rows | Non
             "business_public_key": wanted[row["name"]]["business_public_key"],
             "expected_fingerprints": wanted[row["name"]]["expected"],
             "force": wanted[row["name"]].get("force", False),
+            "recorded_fingerprint": wanted[row["name"]].get("recorded"),
         }
         for row in usable if row["name"] in wanted
     ]

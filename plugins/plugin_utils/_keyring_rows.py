@@ -37,6 +37,7 @@ def keyring_rows(results: Rows, problems: t.Mapping[str, str] | None = None) -> 
             "to_publish": result.get("to_publish"),
             "generations": result.get("generations", []),
             "pruned": result.get("pruned", []),
+            "accepted": result.get("accepted", {}),
             "pending": result.get("pending"),
             "current": result.get("current"),
             "predicted": result.get("predicted", False),
@@ -49,8 +50,8 @@ def keyring_rows(results: Rows, problems: t.Mapping[str, str] | None = None) -> 
         for result in results
     ]
     known = {row["name"] for row in rows}
-    blank: Row = {"to_publish": None, "generations": [], "pruned": [], "pending": None, "current": None, "predicted": False,
-                  "check_mode": False, "due_at": None, "other_run": None, "reencrypted": []}
+    blank: Row = {"to_publish": None, "generations": [], "pruned": [], "accepted": {}, "pending": None, "current": None,
+                  "predicted": False, "check_mode": False, "due_at": None, "other_run": None, "reencrypted": []}
     return rows + [{**blank, "name": name, "message": message} for name, message in (problems or {}).items() if name not in known]
 
 

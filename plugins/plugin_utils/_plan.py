@@ -27,8 +27,10 @@ from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
 
 from ._inventory_rows import Row, Rows
 from ._keyring_rows import normalised, said
+from ._records import not_noted
 
-_KEPT = ("name", "phone_number_id", "key_name", "before", "after", "status", "target", "outcome", "message", "readable")
+_KEPT = ("name", "phone_number_id", "provider", "key_holder", "key_name", "before", "after", "status", "target", "outcome",
+         "message", "readable", "source", "may_hold")
 
 
 def make_plan(
@@ -44,44 +46,111 @@ def make_plan(
     C(keyrings) are what keyring_rows returned. A number is C(refused) if it holds a key
     that its keyring does not know and that the caller did not allow to be replaced. C(expected) makes each later POST a
     compare-and-set, also against what another run may do meanwhile.
+
+    A number that its provider cannot be asked about (outcome C(unknown)) holds what the keyring has on record for it; without a
+    record it counts as holding a foreign key. C(source) is C(read), C(recorded) or None, C(may_hold) what is on record.
     """
     answers = {row["name"]: row for row in read}
     rings = {ring["name"]: ring for ring in keyrings}
     allowed = normalised(as_list(replaceable), "encryption_keys_replaceable_fingerprints")
+    rows = []
+    for number in numbers:
+        # A number that was moved from one key to another is on record where it was before.
+        own = rings.get(number["key_name"]) or {}
+        known = [ring["accepted"][number["phone_number_id"]] for ring in (own, *keyrings)
+                 if number["phone_number_id"] in ring.get("accepted", {})]
+        rows.append(_plan_number(number, answers.get(number["name"]), own, known, replace_foreign, allowed))
+    return _refuse_different_keys(rows)
+
+
+def _refuse_different_keys(rows: Rows) -> Rows:
+    """Refuse the numbers that share one key at their provider and are to have different ones, before anything is sent."""
+    names: dict[t.Any, set[str]] = collections.defaultdict(set)
+    for row in rows:
+        if row["key_holder"]:
+            names[row["provider"], row["key_holder"]].add(row["key_name"])
+    torn = {holder for holder, wanted in names.items() if len(wanted) > 1}
     return [
-        _plan_number(row, answers.get(row["name"]), rings.get(row["key_name"]), replace_foreign, allowed) for row in numbers
+        row if (row["provider"], row["key_holder"]) not in torn else {
+            **row, "outcome": "refused", "publish": False, "message":
+            f"It shares the one key of {row['key_holder']} with numbers that are to have another key. Give all of them the same "
+            "whatsapp_key_name.",
+        }
+        for row in rows
     ]
 
 
-def _plan_number(number: Row, read: Row | None, ring: Row | None, replace_foreign: bool, allowed: set[str]) -> Row:
+def _plan_number(number: Row, read: Row | None, ring: Row, records: Rows, *allowing: t.Any) -> Row:
+    """Return the row of a number. C(allowing): whether any foreign key may be replaced, and which may."""
+    replace_foreign, allowed = allowing
     plan = {
         "name": number["name"], "phone_number_id": number["phone_number_id"], "key_name": number["key_name"],
-        "before": None, "after": None, "status": None, "target": None, "publish": False, "readable": False, "message": "",
+        "provider": None, "key_holder": None, "before": None, "after": None, "status": None, "target": None, "publish": False,
+        "readable": False, "source": None, "may_hold": [], "message": "",
     }
     if "problem" in number:
         return {**plan, "outcome": "failed", "message": number["problem"]}
-    if read is None or read["outcome"] != "read":
+    if read is None or read["outcome"] not in ("read", "unknown"):
         return {**plan, "outcome": "failed", "message": read["error"]["message"] if read else "It was not read."}
-    plan.update(before=read["fingerprint"], after=read["fingerprint"], status=read["status"], readable=True)
-    target = (ring or {}).get("to_publish")
+    plan.update(provider=read["provider"], key_holder=read["key_holder"])
+    if read["outcome"] == "read":
+        plan.update(before=read["fingerprint"], after=read["fingerprint"], status=read["status"], readable=True, source="read")
+    else:
+        plan.update(_on_record(records))
+    target = ring.get("to_publish")
     if not target:
         return {**plan, "outcome": "skipped", "message": f"The keyring '{number['key_name']}' is not usable, see its message."}
     plan["target"] = target["fingerprint"]
-    expected = allowed | {generation["fingerprint"] for generation in (ring or {})["generations"]}
-    if replace_foreign and read["fingerprint"]:
-        expected.add(read["fingerprint"])
-    desired = Desired(target["business_public_key"], target["fingerprint"], frozenset(expected))
-    outcome = decide(desired, PublishedKey(None, read["fingerprint"], read["status"]))
+    expected = allowed | {generation["fingerprint"] for generation in ring["generations"]}
+    if replace_foreign:
+        expected |= {plan["before"], *plan["may_hold"]} - {None}
+    any_key = replace_foreign and not plan["before"] and plan["source"] is None
+    desired = Desired(target["business_public_key"], target["fingerprint"], None if any_key else frozenset(expected))
+    outcome = _decide(desired, plan)
     if outcome == "refused":
-        plan["message"] = (
-            f"It holds a foreign key, {read['fingerprint']}, that the keyring '{number['key_name']}' does not know. Import its "
-            "private half, or allow this run to replace it: add the fingerprint to encryption_keys_replaceable_fingerprints, "
-            "or set encryption_keys_replace_foreign: true."
-        )
+        plan["message"] = _refusal(plan)
     return {
-        **plan, "outcome": outcome, "publish": outcome in CHANGING, "expected": sorted(expected),
+        **plan, "outcome": outcome, "publish": outcome in CHANGING, "expected": None if any_key else sorted(expected),
+        "recorded": plan["before"] if plan["source"] == "recorded" else next(iter(plan["may_hold"]), None),
+        # What a number may hold already is sent again, as nobody knows whether it arrived.
+        "force": plan["source"] is None and bool(plan["may_hold"]),
         "business_public_key": target["business_public_key"] if outcome in CHANGING else None,
     }
+
+
+def _on_record(records: Rows) -> Row:
+    """Return what of a number's plan its record tells; the first counts, which is that of its own keyring."""
+    if not records:
+        return {}
+    row = records[0]
+    if not row["certain"]:
+        return {"may_hold": list(row["fingerprints"])}
+    known = row["fingerprints"][0]
+    return {"before": known, "after": known, "readable": True, "source": "recorded", "may_hold": [known]}
+
+
+def _decide(desired: Desired, plan: Row) -> str:
+    """Return the outcome for what is known of a number; where it may hold one of several keys, all have to be expected ones."""
+    if plan["source"] is None and plan["may_hold"]:
+        expected = desired.expected
+        return "accepted" if expected is None or expected >= set(plan["may_hold"]) else "refused"
+    return decide(desired, PublishedKey(None, plan["before"], plan["status"], plan["source"] or "unknown"))
+
+
+def _refusal(plan: Row) -> str:
+    """Return why a number's key is not replaced, and how it can be."""
+    if plan["source"] is None and not plan["may_hold"]:
+        return (
+            f"Its provider ({plan['provider']}) cannot be asked which key it holds, and the keyring '{plan['key_name']}' has "
+            "none on record, so it counts as a foreign key. If it may be replaced, run once for this number with "
+            "encryption_keys_replace_foreign: true; from then on the record tells."
+        )
+    found = plan["before"] or ", ".join(plan["may_hold"])
+    return (
+        f"It holds a foreign key, {found}, that the keyring '{plan['key_name']}' does not know. Import its "
+        "private half, or allow this run to replace it: add the fingerprint to encryption_keys_replaceable_fingerprints, "
+        "or set encryption_keys_replace_foreign: true."
+    )
 
 
 def held(read: Rows) -> list[str]:
@@ -130,11 +199,18 @@ def make_waves(plan: Rows, stopped: t.Collection[str], sizes: t.Sequence[t.Any])
     return waves
 
 
-def wave_done(published: Row, wave: int, names: t.Sequence[str], proofs: Rows) -> Row:
-    """Return the row of a wave that is done, with what of the fleet module's answer is needed later."""
+def wave_done(
+    published: Row, wave: int, names: t.Sequence[str], proofs: Rows, *,
+    noted: t.Sequence[Row] = (), noted_after: t.Sequence[Row] = (),
+) -> Row:
+    """Return the row of a wave that is done, with what of the fleet module's answer is needed later.
+
+    C(noted) and C(noted_after) are the results of noting in the keyrings what was about to be sent, and what was accepted.
+    """
     kept = {name: published[name] for name in ("numbers", "msg", "error") if name in published}
     own = [proof for proof in proofs if proof["when"] == f"after wave {wave}"]
-    return {"wave": wave, "names": list(names), "published": kept, "proofs": own}
+    return {"wave": wave, "names": list(names), "published": kept, "proofs": own, "not_noted": not_noted(noted),
+            "not_noted_after": not_noted(noted_after)}
 
 
 def going(wave: t.Sequence[str], plan: Rows, done: Rows, max_failures: int) -> list[str]:
@@ -197,14 +273,20 @@ def _untouched(plan: Row, blocks: t.Mapping[str, t.Sequence[str]], stops: t.Mapp
 def _wave_rows(plan: Rows, wave: Row) -> Rows:
     rows = {row["name"]: row for row in wave["published"].get("numbers", [])}
     names = set(wave["names"])
-    own = [row for row in plan if row["name"] in names]
-    return [{**merge_number(row, rows.get(row["name"]), wave["published"]), "wave": wave["wave"]} for row in own]
+    own = [merge_number(row, rows.get(row["name"]), wave["published"], wave["not_noted"]) for row in plan if row["name"] in names]
+    return [{**row, "wave": wave["wave"]} for row in own]
 
 
-def merge_number(plan: Row, row: Row | None, published: Row) -> Row:
-    """Return the row of a number that was to be published to: C(row) is the fleet module's, C(published) its whole answer."""
-    kept = {**{name: plan[name] for name in _KEPT}, "changed": False, "attempts": 0, "seconds": 0.0, "certain": True,
-            "rolled_back": None}
+def merge_number(plan: Row, row: Row | None, published: Row, lost: t.Mapping[str, str]) -> Row:
+    """Return the row of a number that was to be published to: C(row) is the fleet module's, C(published) its whole answer.
+
+    C(lost) are the keyrings that could not note what was about to be sent, so that it was not sent, and why.
+    """
+    kept = {**{name: plan[name] for name in _KEPT}, "changed": False, "attempts": 0, "seconds": 0.0,
+            "certain": plan["readable"], "rolled_back": None}
+    if plan["source"] != "read" and plan["key_name"] in lost:
+        return {**kept, "outcome": "failed", "message": "Nothing was sent, because the vault host could not note it beforehand: "
+                + lost[plan["key_name"]]}
     if row is None:
         why = said(published, "The API host gave no answer.")
         if "error" in published:  # the module refused its options, or lacks a library: nothing was sent
@@ -215,11 +297,15 @@ def merge_number(plan: Row, row: Row | None, published: Row) -> Row:
     if row["outcome"] == "refused":
         message = f"Somebody set another key, {row['fingerprint']}, while this run was going on. Run again when that is settled."
     # What the API shows after a change is certain only if it is the new key: it may show the old one for a while.
-    known = not row["changed"] or row["fingerprint"] == plan["target"]
+    known = row["fingerprint"] == plan["target"] or (not row["changed"] and plan["readable"])
+    done = row["outcome"] not in UNMET
+    # The module was told one of the keys that such a number may hold.
+    before = plan["before"] if plan["may_hold"] else row["previous_fingerprint"] or plan["before"]
     # What was read before stands where this row tells of neither a key nor a change.
     now = row if row["fingerprint"] or row["changed"] else {"fingerprint": plan["after"], "status": plan["status"]}
     return {
-        **kept, "before": row["previous_fingerprint"] or plan["before"], "after": now["fingerprint"], "status": now["status"],
+        **kept, "before": before, "after": now["fingerprint"], "status": now["status"],
         "outcome": row["outcome"], "changed": row["changed"], "attempts": row["attempts"],
-        "seconds": row["seconds"], "certain": known, "message": message,
+        "seconds": row["seconds"], "certain": known, "message": message, "readable": plan["readable"] or done,
+        "source": row["fingerprint_source"] if done else plan["source"], "may_hold": [] if done else plan["may_hold"],
     }

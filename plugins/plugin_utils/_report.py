@@ -22,8 +22,8 @@ _LONG_TABLE = 50
 _FEW = 10
 _BACK = {None: "", True: "+back", False: "+stays"}  # after a failed wave: went back to its previous key, or could not
 _PROOF = ("key_name", "fingerprint", "when", "proven", "latency_ms", "rejects_unknown_key", "message")
-_NUMBER = ("name", "phone_number_id", "key_name", "before", "after", "status", "outcome", "wave", "attempts", "seconds",
-           "certain", "rolled_back", "message")
+_NUMBER = ("name", "phone_number_id", "provider", "key_name", "before", "after", "source", "status", "outcome", "wave",
+           "attempts", "seconds", "certain", "rolled_back", "message")
 
 
 def make_report(run: Row, finished_at: str) -> Row:
@@ -238,6 +238,11 @@ def _short(fingerprint: str | None, predicted: t.Collection[str] = ()) -> str:
     return "(new)" if fingerprint in predicted else fingerprint[:19] + "…"
 
 
+def _status(row: Row) -> str:
+    """Return what the API says of its signature, or that nobody asked it which key the number holds."""
+    return "recorded" if row["source"] == "recorded" else str(row["status"] or "-")
+
+
 def _table(rows: Rows, predicted: t.Collection[str]) -> list[str]:
     """Return the table of numbers; a fingerprint that check mode made up is shown as a new key."""
     shown = [row for row in rows if row["outcome"] != "unchanged"] if len(rows) >= _LONG_TABLE else rows
@@ -245,7 +250,7 @@ def _table(rows: Rows, predicted: t.Collection[str]) -> list[str]:
     cells = [
         (row["name"], row["phone_number_id"] or "-", row["key_name"], _short(row["before"]),
          _short(row["after"], predicted) if row["certain"] or not row["readable"] else "?",
-         row["status"] or "-", row["wave"] or "-", row["outcome"] + _BACK[row["rolled_back"]])
+         _status(row), row["wave"] or "-", row["outcome"] + _BACK[row["rolled_back"]])
         for row in shown
     ]
     widths = [max(len(str(line[column])) for line in (head, *cells)) for column in range(len(head))]

@@ -36,5 +36,6 @@ def test_a_key_that_an_unreachable_number_may_hold_outlives_its_retention(ready:
     gone = ready.run(**options)
     assert gone.status == 0
     assert not any(path.exists() for path in places)
-    assert old not in json.dumps([ready.keyring("default"), ready.manifest(endpoint, "default")])
+    assert old not in json.dumps([ready.keyring("default")["generations"], ready.manifest(endpoint, "default")])
+    assert ready.keyring("default")["pruned"] == [old]
     assert ready.report["keys"][0]["removed"] == [old]

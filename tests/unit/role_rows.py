@@ -100,8 +100,15 @@ def number(name: str = "shop", key_name: str = "default", **members: t.Any) -> R
 
 def read(name: str = "shop", fingerprint: str | None = B, status: str | None = "VALID") -> Row:
     """Return the info module's row of a number."""
-    return {"name": name, "phone_number_id": f"id-{name}", "outcome": "read", "changed": False, "fingerprint": fingerprint,
-            "previous_fingerprint": fingerprint, "status": status, "attempts": 0, "seconds": 0.1}
+    return {"name": name, "phone_number_id": f"id-{name}", "provider": "cloud_api", "key_holder": None, "outcome": "read",
+            "changed": False, "fingerprint": fingerprint, "fingerprint_source": "read", "previous_fingerprint": fingerprint,
+            "status": status, "attempts": 0, "seconds": 0.1}
+
+
+def unasked(name: str = "shop", provider: str = "kaleyra", key_holder: str | None = None) -> Row:
+    """Return the info module's row of a number whose provider cannot be asked which key it holds."""
+    return {**read(name, None, None), "provider": provider, "key_holder": key_holder, "outcome": "unknown",
+            "fingerprint_source": None}
 
 
 def unread(name: str = "shop", message: str = "no such number") -> Row:
@@ -114,13 +121,31 @@ def plan_of(held: t.Mapping[str, str | None], *rings: Row, keys: t.Mapping[str, 
     return plans.make_plan(numbers, [read(name, key) for name, key in held.items()], list(rings) or [ring()], **options)
 
 
+def noted(*fingerprints: str, certain: bool = True) -> Row:
+    """Return what a keyring has on record of a number."""
+    return {"fingerprints": list(fingerprints), "certain": certain, "at": "2026-03-04T12:00:00Z"}
+
+
+def blind_plan(records: t.Mapping[str, Row | None], text: str = ROTATING, **options: t.Any) -> Rows:
+    """Return the plan for numbers whose provider cannot be asked, by what the keyring has on record of them."""
+    accepted = {f"id-{name}": row for name, row in records.items() if row}
+    state = ring("default", text, accepted=accepted)
+    return plans.make_plan([number(name) for name in records], [unasked(name) for name in records], [state], **options)
+
+
 # -- the fleet module, and what becomes of its rows
 
 
 def sent(name: str = "shop", outcome: str = "replaced", **members: t.Any) -> Row:
     """Return the fleet module's row of a number, by default of one that went from key B to key C."""
-    return {"name": name, "phone_number_id": f"id-{name}", "outcome": outcome, "changed": True, "fingerprint": C,
-            "previous_fingerprint": B, "status": "VALID", "attempts": 1, "seconds": 0.5, **members}
+    return {"name": name, "phone_number_id": f"id-{name}", "provider": "cloud_api", "key_holder": None, "outcome": outcome,
+            "changed": True, "fingerprint": C, "fingerprint_source": "read", "previous_fingerprint": B, "status": "VALID",
+            "attempts": 1, "seconds": 0.5, **members}
+
+
+def taken(name: str = "shop", **members: t.Any) -> Row:
+    """Return the fleet module's row of a number that took key C, and whose provider cannot be asked."""
+    return sent(name, "accepted", **{"provider": "kaleyra", "fingerprint_source": "recorded", "status": None, **members})
 
 
 def not_sent(name: str = "shop", message: str = "no permission", **members: t.Any) -> Row:
@@ -130,13 +155,18 @@ def not_sent(name: str = "shop", message: str = "no permission", **members: t.An
 
 def maybe_sent(name: str = "shop", message: str = "cut") -> Row:
     """Return the row of a number that was sent a key, and nobody knows whether it was taken."""
-    return sent(name, "failed", fingerprint=None, status=None, error={"message": message})
+    return sent(name, "failed", fingerprint=None, fingerprint_source=None, status=None, error={"message": message})
 
 
 def wave(number_of: int, *rows: Row, proofs: t.Sequence[Row] = (), **published: t.Any) -> Row:
     """Return the row of a wave that is done."""
     names = [row["name"] for row in rows]
     return plans.wave_done({"numbers": list(rows), **published}, number_of, names, list(proofs))
+
+
+def not_noted(key_name: str = "default", **result: t.Any) -> Row:
+    """Return what the keyring module answers where it could not note what was about to be sent."""
+    return {"item": {"key_name": key_name, "accepted": {}}, **(result or {"failed": True, "msg": "disk full"})}
 
 
 def broken_wave(number_of: int, *names: str, **published: t.Any) -> Row:
@@ -146,9 +176,15 @@ def broken_wave(number_of: int, *names: str, **published: t.Any) -> Row:
 
 def final(name: str = "shop", outcome: str = "replaced", **members: t.Any) -> Row:
     """Return the final row of a number, by default of one that went from key B to key C in wave 1."""
-    return {"name": name, "phone_number_id": f"id-{name}", "key_name": "default", "before": B, "after": C, "status": "VALID",
-            "target": C, "outcome": outcome, "message": "", "readable": True, "changed": True, "attempts": 1, "seconds": 0.5,
-            "wave": 1, "certain": True, "rolled_back": None, **members}
+    return {"name": name, "phone_number_id": f"id-{name}", "provider": "cloud_api", "key_holder": None, "key_name": "default",
+            "before": B, "after": C, "status": "VALID", "target": C, "outcome": outcome, "message": "", "readable": True,
+            "source": "read", "may_hold": [], "changed": True, "attempts": 1, "seconds": 0.5, "wave": 1, "certain": True,
+            "rolled_back": None, **members}
+
+
+def accepted(name: str = "shop", **members: t.Any) -> Row:
+    """Return the final row of a number that took key C in wave 1, and whose provider cannot be asked."""
+    return final(name, **{"outcome": "accepted", "provider": "kaleyra", "source": "recorded", "status": None, **members})
 
 
 def kept(name: str = "shop", outcome: str = "unchanged", **members: t.Any) -> Row:
@@ -158,7 +194,8 @@ def kept(name: str = "shop", outcome: str = "unchanged", **members: t.Any) -> Ro
 
 def unreadable(name: str = "shop", **members: t.Any) -> Row:
     """Return the final row of a number that could not be read."""
-    common = {"before": None, "after": None, "status": None, "target": None, "readable": False, "certain": False}
+    common = {"provider": None, "source": None, "before": None, "after": None, "status": None, "target": None,
+              "readable": False, "certain": False}
     return kept(name, "failed", **{**common, "message": "no such number", **members})
 
 

@@ -18,6 +18,8 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     ConnectionFailed,
     DeadlineExceeded,
     InvalidOptions,
+    KeyConflict,
+    NotReadable,
     NotVerified,
     Timeout,
     WabaError,
@@ -356,8 +358,8 @@ class Scripted(Provider):
     def pause(self, error: WabaError, attempt: int, job: Job) -> None:
         pass
 
-    def apply(self, wanted: Desired, how: Rules | None = None) -> Applied:
-        return apply_key(Target(self, "1", make_job()), wanted, how or rules())
+    def apply(self, wanted: Desired, how: Rules | None = None, recorded: str | None = None) -> Applied:
+        return apply_key(Target(self, "1", make_job(), recorded), wanted, how or rules())
 
 
 class Deafened(Provider):
@@ -587,3 +589,133 @@ def test_an_unexpected_exception_before_anything_was_sent_leaves_what_was_read(k
 def test_reading_never_raises(keys: Keys) -> None:
     done = read_key(Target(Scripted([ValueError("s3cret")]), "1", make_job()))
     assert (done.outcome, type(done.error).__name__) == ("failed", "Interrupted")
+
+
+# -- providers that cannot be asked which key a number holds
+
+MUTE = NotReadable("x")
+REFUSED = ApiError("x", http_status=403, code=10)
+
+
+def recorded(key: KeyPair) -> PublishedKey:
+    return PublishedKey(key.pem, key.fingerprint, None, "recorded")
+
+
+@pytest.mark.parametrize("on_record", [True, False])
+def test_reading_such_a_number_gives_what_is_on_record(on_record: bool, keys: Keys) -> None:
+    fingerprint = keys.b.fingerprint if on_record else None
+    done = read_key(Target(Scripted([MUTE]), "1", make_job(), fingerprint))
+    assert (done.outcome, done.changed, done.error) == ("unknown", False, None)
+    assert done.after == PublishedKey(None, fingerprint, None, "recorded" if on_record else "unknown")
+
+
+def test_what_can_be_read_counts_and_not_the_record(keys: Keys) -> None:
+    done = read_key(Target(Scripted([held(keys.a)]), "1", make_job(), keys.b.fingerprint))
+    assert (done.outcome, done.after) == ("read", held(keys.a))
+
+
+# what is on record, what is allowed, the outcome, the requests
+BLIND: list[tuple[str, dict[str, t.Any], str, str]] = [
+    ("", {}, "accepted", "GET POST GET"),
+    ("", {"expected": frozenset()}, "refused", "GET"),
+    ("", {"expected": frozenset(), "force": True}, "refused", "GET"),
+    ("b", {}, "accepted", "GET POST GET"),
+    ("b", {"expected": "held"}, "accepted", "GET POST GET"),
+    ("b", {"expected": frozenset()}, "refused", "GET"),
+    ("a", {"expected": frozenset()}, "unchanged", "GET"),
+    ("a", {"expected": frozenset(), "force": True}, "accepted", "GET POST GET"),
+]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize(("noted", "members", "outcome", "sequence"), BLIND)
+def test_outcome_and_requests_without_reading(
+    *, noted: str, members: dict[str, t.Any], outcome: str, sequence: str, check_mode: bool, keys: Keys
+) -> None:
+    holds = getattr(keys, noted) if noted else None
+    provider = Scripted([MUTE] * 3)
+    wanted = desired(keys.a, **allowed(members, holds))
+    done = provider.apply(wanted, rules(check_mode), holds.fingerprint if holds else None)
+    assert done.outcome == outcome
+    assert provider.calls == ["GET"] if check_mode else provider.calls == sequence.split()
+    assert (done.changed, isinstance(done.error, KeyConflict)) == (outcome == "accepted", outcome == "refused")
+    if outcome == "accepted":
+        assert done.after == recorded(keys.a)
+    elif done.after is not None:
+        assert done.after.fingerprint == (holds.fingerprint if holds else None)
+
+
+def test_a_refusal_without_a_record_says_how_to_give_one(keys: Keys) -> None:
+    done = Scripted([MUTE]).apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})))
+    for text in ("cannot be asked", "recorded_fingerprint", "leave expected_fingerprints out"):
+        assert text in str(done.error)
+
+
+def test_a_refusal_by_the_record_names_the_key(keys: Keys) -> None:
+    done = Scripted([MUTE]).apply(desired(keys.a, expected=frozenset()), recorded=keys.b.fingerprint)
+    assert keys.b.fingerprint in str(done.error)
+    assert "expected_fingerprints" in str(done.error)
+
+
+@pytest.mark.parametrize("error", [ConnectionFailed("x"), TEMPORARY], ids=["cut", "500"])
+def test_a_post_without_an_answer_is_sent_again(error: WabaError, keys: Keys) -> None:
+    provider = Scripted([MUTE] * 3, [error])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})), recorded=keys.b.fingerprint)
+    assert provider.calls == ["GET", "POST", "GET", "POST", "GET"]
+    assert (done.outcome, done.changed, done.attempts, done.error) == ("accepted", True, 2, None)
+    assert done.after == recorded(keys.a)
+
+
+@pytest.mark.parametrize("on_record", ["a", "b", ""])
+@pytest.mark.parametrize("last", [ConnectionFailed("x"), TEMPORARY, THROTTLED, REFUSED],
+                         ids=["cut", "500", "throttled", "refused"])
+def test_once_a_post_may_have_been_taken_only_an_answer_tells_what_is_held(last: WabaError, on_record: str, keys: Keys) -> None:
+    noted = getattr(keys, on_record).fingerprint if on_record else None
+    provider = Scripted([MUTE] * 3, [ConnectionFailed("x"), last])
+    done = provider.apply(desired(keys.a, force=True), rules(retries=1), noted)
+    assert (done.outcome, done.changed, done.after, done.error) == ("failed", True, None, last)
+    assert done.before is not None
+    assert done.before.fingerprint == noted
+
+
+@pytest.mark.parametrize("error", [REFUSED, NOT_SENT], ids=["refused", "not sent"])
+def test_a_post_that_was_not_taken_leaves_what_is_on_record(error: WabaError, keys: Keys) -> None:
+    provider = Scripted([MUTE] * 2, [error, error])
+    done = provider.apply(desired(keys.a), rules(retries=1), keys.b.fingerprint)
+    assert (done.outcome, done.changed) == ("failed", False)
+    assert done.after == PublishedKey(None, keys.b.fingerprint, None, "recorded")
+
+
+@pytest.mark.parametrize("on_record", [True, False])
+def test_a_number_that_can_be_read_once_it_has_the_key_is_verified(on_record: bool, keys: Keys) -> None:
+    provider = Scripted([MUTE, held(keys.a)])
+    done = provider.apply(desired(keys.a), recorded=keys.b.fingerprint if on_record else None)
+    assert provider.calls == ["GET", "POST", "GET"]
+    assert (done.outcome, done.changed, done.after, done.error) == ("accepted", True, held(keys.a), None)
+
+
+def test_a_key_that_shows_after_a_cut_post_is_not_sent_again(keys: Keys) -> None:
+    provider = Scripted([MUTE, held(keys.a), held(keys.a)], [ConnectionFailed("x")])
+    done = provider.apply(desired(keys.a), recorded=keys.b.fingerprint)
+    assert provider.calls == ["GET", "POST", "GET", "GET"]
+    assert (done.changed, done.attempts, done.after, done.error) == (True, 1, held(keys.a), None)
+
+
+def test_a_foreign_key_that_shows_after_a_cut_post_is_not_replaced(keys: Keys) -> None:
+    provider = Scripted([MUTE, held(keys.c)], [ConnectionFailed("x")])
+    done = provider.apply(desired(keys.a, expected=frozenset({keys.b.fingerprint})), recorded=keys.b.fingerprint)
+    assert provider.calls == ["GET", "POST", "GET"]
+    assert (done.outcome, done.after) == ("refused", held(keys.c))
+
+
+def test_a_number_that_can_no_longer_be_read_has_accepted_its_key(keys: Keys) -> None:
+    done = Scripted([held(keys.b), MUTE]).apply(desired(keys.a))
+    assert (done.outcome, done.changed, done.before, done.after) == ("accepted", True, held(keys.b), recorded(keys.a))
+
+
+@pytest.mark.parametrize("shown", ["b", "a"])
+def test_what_shows_after_the_post_has_to_be_the_key_with_its_signature(shown: str, keys: Keys) -> None:
+    found = held(getattr(keys, shown), "MISMATCH")
+    done = Scripted([MUTE, found]).apply(desired(keys.a), rules(verify_timeout=0))
+    assert isinstance(done.error, NotVerified)
+    assert (done.outcome, done.changed, done.after) == ("failed", True, found)

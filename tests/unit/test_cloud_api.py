@@ -366,7 +366,7 @@ def test_a_missing_token_is_named_with_every_way_to_give_it(token: t.Any) -> Non
 
 @pytest.mark.parametrize("token", ["EAA token", "EAAtoken\n", "{{ token }}", "EAA\u00e4"])
 def test_a_token_that_none_can_be_is_refused_without_being_quoted(token: str) -> None:
-    with pytest.raises(InvalidOptions, match="characters that no token has") as caught:
+    with pytest.raises(InvalidOptions, match="characters that no credential has") as caught:
         make_client("http://127.0.0.1:9", token)
     assert token.strip() not in str(caught.value)
 

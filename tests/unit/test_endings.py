@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.waba.flows.plugins.plugin_utils import _endings as endings
 from ansible_collections.waba.flows.plugins.plugin_utils import _plan as plans
 from ansible_collections.waba.flows.plugins.plugin_utils import _proofs as proofs
+from ansible_collections.waba.flows.plugins.plugin_utils import _records as records
 from ansible_collections.waba.flows.tests.unit.role_rows import (
     FOREIGN,
     ROTATING,
@@ -22,7 +23,9 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     D,
     Row,
     Rows,
+    accepted,
     answer,
+    blind_plan,
     broken_ring,
     broken_wave,
     deployed,
@@ -31,7 +34,9 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     generations,
     kept,
     maybe_sent,
+    not_noted,
     not_sent,
+    noted,
     pem,
     plan_of,
     predicted_ring,
@@ -40,6 +45,7 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     put_key,
     ring,
     sent,
+    taken,
     uncertain,
     unreadable,
     wave,
@@ -47,6 +53,8 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
 
 FAILED: t.Final = {"failed": True, "msg": "disk full", "error": {"type": "KeyringError"}}
 STOPPED: t.Final = {"default": "b failed in wave 2"}
+# What the fleet module tells of a number that cannot be asked, and did not take another key than C.
+BLIND_AT_C: t.Final = {"fingerprint": C, "previous_fingerprint": C, "fingerprint_source": "recorded", "status": None}
 
 
 # -- promotion
@@ -63,6 +71,12 @@ STOPPED: t.Final = {"default": "b failed in wave 2"}
     ([kept("b", "skipped", after=B)], False),
     ([kept("b", after=B)], False),
     ([final("b", "failed", after=B, key_name="partner")], True),
+    ([accepted("b")], True),  # its provider cannot be asked
+    ([kept("b", source="recorded")], True),
+    ([kept("b", "refused", after=None, source=None, readable=False, certain=False)], True),
+    ([final("b", "failed", after=B, source="recorded", may_hold=[B])], False),
+    ([uncertain("b", source="recorded", may_hold=[B])], False),
+    ([kept("b", "skipped", after=B, source="recorded", may_hold=[B])], False),
 ])
 def test_a_key_is_promoted_when_all_hold_it_that_were_read_and_not_refused(others: Rows, ready: bool) -> None:
     found = endings.promotable([ring()], [final("a"), *others], 0)
@@ -120,6 +134,10 @@ def test_what_came_of_promoting() -> None:
     (final(), [C]), (kept(), [C]), (kept(before=None, after=None), []), (final(outcome="failed", after=B), [B]),
     (uncertain(), [B, C]), (uncertain(before=None), [C]), (uncertain(after=D), [B, C, D]), (unreadable(), []),
     (kept(outcome="refused", before=FOREIGN, after=FOREIGN), [FOREIGN]),
+    (accepted(), [C]), (kept(source="recorded", may_hold=[C]), [C]),
+    (final(outcome="failed", after=B, source="recorded", may_hold=[B]), [B]),
+    (uncertain(source="recorded", may_hold=[B]), [B, C]),
+    (uncertain(source=None, before=None, readable=False, may_hold=[A, D]), [A, C, D]),
 ])
 def test_what_a_number_holds_or_may_hold_is_in_use(row: Row, held: list[str]) -> None:
     assert endings.in_use([row]) == held
@@ -140,6 +158,23 @@ def test_whether_all_numbers_were_read() -> None:
     assert endings.is_complete([final("a"), uncertain("b"), kept("c", "refused")], 0)
     assert not endings.is_complete([final("a")], 1)
     assert not endings.is_complete([final("a"), unreadable("b")], 0)
+    assert endings.is_complete([accepted("a"), uncertain("b", source="recorded", may_hold=[B])], 0)
+
+
+@pytest.mark.parametrize(("record", "complete"), [
+    (noted(C), True), (noted(B), True), (noted(B, C, certain=False), False), (None, False),
+])
+def test_what_is_on_record_counts_as_read(record: Row | None, complete: bool) -> None:
+    rows = plans.final_rows(blind_plan({"a": record}), [], {"default": ["x"]}, {})
+    assert endings.is_complete(rows, 0) is complete
+
+
+def test_a_number_that_accepted_its_key_is_known_whatever_was_known_before() -> None:
+    plan = blind_plan({"a": noted(A, B, certain=False), "b": None}, replace_foreign=True)
+    rows = plans.final_rows(plan, [wave(1, taken("a"), taken("b", previous_fingerprint=None))], {}, {})
+    assert endings.is_complete(rows, 0)
+    assert endings.in_use(rows) == [C]
+    assert endings.promotable([ring()], rows, 0) == [{"name": "default", "fingerprint": C, "predicted": False}]
 
 
 # -- going back
@@ -153,8 +188,9 @@ def test_a_number_goes_back_to_the_key_that_it_had() -> None:
     undo = undo_of(final("a"))
     assert undo == {
         "plan": [{
-            "name": "a", "phone_number_id": "id-a", "key_name": "default", "before": C, "after": C, "target": B, "leaves": C,
-            "status": "VALID", "readable": True, "publish": True, "outcome": "replaced", "message": "",
+            "name": "a", "phone_number_id": "id-a", "provider": "cloud_api", "key_holder": None, "key_name": "default",
+            "before": C, "after": C, "target": B, "leaves": C, "status": "VALID", "readable": True, "source": "read",
+            "may_hold": [], "recorded": None, "publish": True, "outcome": "replaced", "message": "",
             "business_public_key": pem(B), "expected": [B, C], "force": False,
         }],
         "impossible": {},
@@ -206,6 +242,10 @@ def test_numbers_go_back_to_different_keys_each_proven() -> None:
 @pytest.mark.parametrize(("row", "result", "why"), [
     (final("a", "set", before=None), None, "it had no key before, and the API cannot take one away"),
     (uncertain("a", before=None), None, "it had no key before, and the API cannot take one away"),
+    (accepted("a", before=None), None, "it is not known which key it had before, as its provider cannot be asked"),
+    (uncertain("a", before=None, source=None), None,
+     "it is not known which key it had before, as its provider cannot be asked"),
+    (accepted("a", before=FOREIGN), None, f"its previous key {FOREIGN} is not in the keyring"),
     (final("a", before=FOREIGN), None, f"its previous key {FOREIGN} is not in the keyring"),
     (final("a"), {"item": "default", **UNREACHABLE}, f"the keyring 'default' could not be read: {UNREACHABLE['msg']}"),
     (final("a"), {"item": "default", **FAILED}, "the keyring 'default' could not be read: disk full"),
@@ -296,6 +336,91 @@ def test_numbers_that_went_back() -> None:
         rows[1],
         {**rows[2], "after": B, "rolled_back": True, "attempts": 3, "seconds": 0.75},
     ]
+
+
+def test_a_number_that_accepted_its_key_goes_back_on_record() -> None:
+    row, = undo_of(accepted("a"))["plan"]
+    assert {name: row[name] for name in ("target", "leaves", "source", "recorded", "may_hold", "expected", "force")} == {
+        "target": B, "leaves": C, "source": "recorded", "recorded": C, "may_hold": [C], "expected": [B, C], "force": False,
+    }
+    assert records.recording([row], ["a"]) == [
+        {"key_name": "default", "accepted": {"id-a": {"fingerprints": [C, B], "certain": False}}},
+    ]
+    refused = {"numbers": [not_sent("a", fingerprint=C, fingerprint_source="recorded")]}
+    assert records.recorded([row], ["a"], refused) == [
+        {"key_name": "default", "accepted": {"id-a": {"fingerprints": [C], "certain": True}}},
+    ]
+
+
+def test_what_could_not_be_noted_or_forgotten_is_told() -> None:
+    wave = {"not_noted_after": {"default": "disk full"}}
+    lost = [{"item": {"key_name": "partner", "accepted": {}}, "msg": "gone"}]
+    found = endings.late_failures({}, revoked=[], finished=[], copied=[], deployed=[], reloads=[], waves=[wave], noted=lost)
+    assert [line.split(":")[0] for line in found] == [
+        f"{name} (keyring)" for name in ("default", "partner")]
+    assert "disk full" in found[0]
+    assert "gone" in found[1]
+
+
+def test_a_number_that_may_have_accepted_its_key_is_sent_the_previous_one_in_any_case() -> None:
+    row, = undo_of(uncertain("a", source="recorded", may_hold=[B]))["plan"]
+    assert (row["target"], row["force"], row["expected"]) == (B, True, [B, C])
+
+
+def test_an_accepted_number_that_went_back() -> None:
+    undo = undo_of(accepted("a"))
+    published = {"numbers": [taken("a", fingerprint=B, previous_fingerprint=C)]}
+    got, = endings.undone_rows([accepted("a")], undo, published)
+    assert (got["after"], got["certain"], got["rolled_back"]) == (B, True, True)
+    assert (got["source"], got["outcome"]) == ("recorded", "accepted")
+    assert endings.in_use([got]) == [B]
+    assert records.recorded(undo["plan"], ["a"], published) == [
+        {"key_name": "default", "accepted": {"id-a": {"fingerprints": [B], "certain": True}}},
+    ]
+
+
+def test_an_accepted_number_that_did_not_go_back_holds_the_new_key() -> None:
+    answered = not_sent("a", "throttled", **BLIND_AT_C)
+    got, = endings.undone_rows([accepted("a")], undo_of(accepted("a")), {"numbers": [answered]})
+    assert (got["after"], got["certain"], got["rolled_back"]) == (C, True, False)
+
+
+def test_an_accepted_number_of_which_nobody_knows_whether_it_went_back_may_hold_either() -> None:
+    got, = endings.undone_rows([accepted("a")], undo_of(accepted("a")), {**UNREACHABLE})
+    assert (got["after"], got["certain"], got["rolled_back"]) == (None, False, False)
+    assert endings.in_use([got]) == [B, C]
+
+
+def test_what_could_not_be_noted_does_not_go_back() -> None:
+    rows = [accepted("a"), final("b")]
+    published = {"numbers": [back("b")]}
+    got, other = endings.undone_rows(rows, undo_of(*rows), published, [not_noted()])
+    assert (got["after"], got["certain"], got["rolled_back"]) == (C, True, False)
+    assert got["message"].endswith("could not note it beforehand: disk full")
+    assert other["rolled_back"] is True
+
+
+def shared(name: str, holder: str = "app 1", provider: str = "gupshup", **members: t.Any) -> Row:
+    return accepted(name, provider=provider, key_holder=holder, **members)
+
+
+def test_numbers_that_share_a_key_with_one_that_went_back_hold_the_same() -> None:
+    rows = [shared("a"), shared("b", outcome="unchanged", changed=False, before=C, wave=None, attempts=0),
+            shared("c", outcome="skipped", changed=False, after=B, certain=True), shared("d", "app 2"), shared("e", provider="x"),
+            accepted("f", changed=False)]
+    got = endings.undone_rows(rows, undo_of(rows[0]), {"numbers": [taken("a", fingerprint=B, previous_fingerprint=C)]})
+    assert [(row["name"], row["after"], row["certain"]) for row in got] == [
+        ("a", B, True), ("b", B, True), ("c", B, True), ("d", C, True), ("e", C, True), ("f", C, True),
+    ]
+    assert [row["rolled_back"] for row in got] == [True, None, None, None, None, None]
+    assert endings.in_use(got[:3]) == [B]
+
+
+def test_a_number_that_did_not_go_back_leaves_those_it_shares_a_key_with_as_they_were() -> None:
+    rows = [shared("a"), shared("b", changed=False)]
+    answered = not_sent("a", "x", **BLIND_AT_C)
+    got = endings.undone_rows(rows, undo_of(rows[0]), {"numbers": [answered]})
+    assert got[1] == rows[1]
 
 
 def test_a_number_that_never_got_the_key_went_back_without_a_post() -> None:
@@ -454,8 +579,9 @@ def test_what_each_keyring_holds_at_the_end() -> None:
     results = [answer("default", "B:retired C:current", removed=[A], pruned=[A]), answer("partner", "D:current"),
                {"item": "broken", **FAILED}]
     assert endings.finished_rows(results, {}, []) == {
-        "default": {"generations": generations("B:retired C:current"), "pruned": [A], "removed": [A], "revoked": None},
-        "partner": {"generations": generations("D:current"), "pruned": [], "removed": [], "revoked": None},
+        "default": {"generations": generations("B:retired C:current"), "pruned": [A], "accepted": {}, "removed": [A],
+                    "revoked": None},
+        "partner": {"generations": generations("D:current"), "pruned": [], "accepted": {}, "removed": [], "revoked": None},
     }
 
 
@@ -485,13 +611,24 @@ def test_endpoints_and_replicas_are_brought_up_to_date_where_states_changed(text
 def test_replicas_get_other_times_as_well() -> None:
     """Retention on a vault host that is rebuilt from one counts from them."""
     seen = [{**row, "last_seen_at": "2026-04-01T12:00:00Z"} for row in generations(ROTATING)]
-    finished = {"default": {"generations": seen, "pruned": []}}
+    finished = {"default": {"generations": seen, "pruned": [], "accepted": {}}}
     assert endings.changed_keyrings([ring()], finished) == [{**ring(), "generations": seen}]
+
+
+@pytest.mark.parametrize(("records_now", "changed"), [
+    ({"106": noted(B)}, False), ({"106": noted(C)}, True), ({}, True), ({"106": noted(B, certain=False)}, True),
+    ({"106": noted(B), "107": noted(B)}, True), ({"106": {**noted(B), "at": "2026-04-01T12:00:00Z"}}, True),
+])
+def test_copies_get_what_numbers_accepted_meanwhile(records_now: Row, changed: bool) -> None:
+    before = ring(accepted={"106": noted(B)})
+    finished = endings.finished_rows([answer("default", accepted=records_now)], {}, [])
+    assert finished["default"]["accepted"] == records_now
+    assert endings.changed_keyrings([before], finished) == ([{**before, "accepted": records_now}] if changed else [])
 
 
 def test_what_is_not_in_the_keyring_is_no_change() -> None:
     opened = [{**row, "usable": True, "predicted": False} for row in generations(ROTATING)]
-    assert endings.changed_keyrings([ring()], {"default": {"generations": opened, "pruned": []}}) == []
+    assert endings.changed_keyrings([ring()], {"default": {"generations": opened, "pruned": [], "accepted": {}}}) == []
 
 
 def test_keyrings_of_check_mode_and_without_an_answer_did_not_change() -> None:

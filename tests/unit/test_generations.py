@@ -33,6 +33,10 @@ def ring(**states: str) -> g.Ring:
     return g.Ring(tuple(generation(name, state) for name, state in states.items()))
 
 
+def on_record(names: str, number: float = 0, *, certain: bool = True) -> g.Accepted:
+    return {"fingerprints": [FINGERPRINTS[name] for name in names], "certain": certain, "at": day(number)}
+
+
 def states(of: g.Ring) -> dict[str, str]:
     return {item.id[3:]: item.state for item in of.generations}
 
@@ -323,12 +327,100 @@ def test_what_comes_back_is_no_longer_pruned() -> None:
     lambda of: g.note_seen(of, {FINGERPRINTS["A"], FINGERPRINTS["E"]}, day(9)),
     lambda of: g.burying(of, [generation("C", "retired")], day(9)),
     lambda of: g.adopt(of, generation("C", "retired"), True, day(9)),
+    lambda of: g.record(g.record(of, {"1": on_record("B")}, day(8)), {"1": on_record("A")}, day(9)),
 ])
 def test_no_transition_forgets_what_was_pruned(change: t.Callable[[g.Ring], g.Ring]) -> None:
     before = dataclasses.replace(ring(A="current", B="pending"), pruned=(FINGERPRINTS["E"], FINGERPRINTS["D"]))
     after = change(before)
     assert after.generations != before.generations
     assert after.pruned == before.pruned
+
+
+# -- what is on record
+
+
+def accepting(of: g.Ring, **records: g.Accepted) -> g.Ring:
+    return dataclasses.replace(of, accepted={name[1:]: row for name, row in records.items()})
+
+
+AB = ring(A="retired", B="current")
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_what_a_number_accepted_is_noted_with_the_time(certain: bool) -> None:
+    done = g.record(AB, {"1": on_record("B", certain=certain)}, day(9))
+    assert done.accepted == {"1": on_record("B", 9, certain=certain)}
+    assert done.generations == AB.generations
+    assert done.recorded == {FINGERPRINTS["B"]}
+
+
+@pytest.mark.parametrize("row", [on_record("B"), on_record("B", certain=False), on_record("AB", certain=False)])
+def test_noting_the_same_once_more_changes_nothing(row: g.Accepted) -> None:
+    once = g.record(AB, {"1": row}, day(9))
+    assert g.record(once, {"1": row}, day(10)) is once
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    (on_record("B", certain=False), on_record("B")), (on_record("B"), on_record("B", certain=False)),
+    (on_record("A"), on_record("B")), (on_record("AB", certain=False), on_record("BA", certain=False)),
+])
+def test_another_record_takes_the_place_of_the_former(before: g.Accepted, after: g.Accepted) -> None:
+    known = g.record(AB, {"1": before, "2": on_record("A")}, day(8))
+    assert g.record(known, {"1": after}, day(9)).accepted == {"1": {**after, "at": day(9)}, "2": on_record("A", 8)}
+
+
+def test_a_record_without_fingerprints_is_forgotten() -> None:
+    known = accepting(AB, n1=on_record("A"), n2=on_record("B"))
+    done = g.record(known, {"1": on_record("", certain=False), "3": on_record("", certain=False)}, day(9))
+    assert done.accepted == {"2": on_record("B")}
+
+
+def test_forgetting_what_is_not_known_changes_nothing() -> None:
+    assert g.record(AB, {"1": on_record("", certain=False)}, day(9)) is AB
+    assert g.record(AB, {}, day(9)) is AB
+
+
+def test_a_key_that_the_ring_does_not_have_can_be_held_as_well() -> None:
+    """A number that was moved here, or whose foreign key is about to be replaced."""
+    done = g.record(AB, {"2": on_record("CB", certain=False)}, day(9))
+    assert done.recorded == {FINGERPRINTS["C"], FINGERPRINTS["B"]}
+    assert done.generations == AB.generations
+
+
+def test_what_a_record_no_longer_names_was_held_until_then() -> None:
+    before = accepting(g.Ring((generation("A", "retired", retired_at=day(1)), generation("B", "current"))), n1=on_record("A"))
+    done = g.record(before, {"1": on_record("B")}, day(40))
+    assert find(done, "A").last_seen_at == day(40)
+    assert g.prunable(done, (), timedelta(days=30), EPOCH + timedelta(days=69)) == []
+    assert g.prunable(done, (), timedelta(days=30), EPOCH + timedelta(days=70)) == [find(done, "A")]
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_what_is_on_record_is_never_pruned(certain: bool) -> None:
+    old = ring(A="retired", B="retired", C="current")
+    known = accepting(old, n1=on_record("A" if certain else "BA", certain=certain))
+    gone = g.prunable(known, (), timedelta(days=30), EPOCH + timedelta(days=999))
+    assert [item.id for item in gone] == (["id-B"] if certain else [])
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_what_is_on_record_is_not_revoked(certain: bool) -> None:
+    names = "A" if certain else "BA"
+    known = accepting(AB, **{f"n{number}": on_record(names, certain=certain) for number in range(25)})
+    with pytest.raises(KeyringError, match="it is on record for 0, 1, 10, ") as caught:
+        g.revoke(known, FINGERPRINTS["A"], (), day(9))
+    assert "state: recorded" in caught.value.remedy
+    assert len(caught.value.message) < 250
+
+
+def test_what_is_on_record_for_no_number_is_revoked() -> None:
+    known = accepting(AB, n1=on_record("B"))
+    assert find(g.revoke(known, FINGERPRINTS["A"], (), day(9)), "A").state == "revoked"
+
+
+def test_revoking_what_is_revoked_changes_nothing_whatever_is_on_record() -> None:
+    known = accepting(ring(A="revoked", B="current"), n1=on_record("A"))
+    assert g.revoke(known, FINGERPRINTS["A"], (), day(9)) is known
 
 
 # -- seen, due
@@ -367,7 +459,7 @@ def test_times_are_utc_whatever_the_zone() -> None:
 
 def test_a_ring_survives_its_document() -> None:
     former = generation("A", "retired", retired_at=day(1), last_seen_at=day(2))
-    before = g.Ring((former, generation("B", "current")), {"1": {"x": 1}}, (FINGERPRINTS["D"], FINGERPRINTS["C"]))
+    before = g.Ring((former, generation("B", "current")), {"1": on_record("B")}, (FINGERPRINTS["D"], FINGERPRINTS["C"]))
     assert g.from_document(json.loads(json.dumps(g.to_document(before)))) == before
 
 
@@ -393,6 +485,26 @@ def without(name: str) -> dict[str, t.Any]:
     return document
 
 
+BAD_RECORDS: dict[str, t.Any] = {
+    "null": None,
+    "text": FINGERPRINTS["A"],
+    "empty": {},
+    "the form that was planned once": {"fingerprint": FINGERPRINTS["A"]},
+    "no time": {"fingerprints": [FINGERPRINTS["A"]], "certain": True},
+    "one more member": {**on_record("A"), "more": 1},
+    "no fingerprints": on_record("", certain=False),
+    "no list": {**on_record("A"), "fingerprints": FINGERPRINTS["A"]},
+    "no fingerprint": {**on_record("A"), "fingerprints": ["yesterday"]},
+    "null fingerprint": {**on_record("A"), "fingerprints": [None]},
+    "a fingerprint with a line": {**on_record("A"), "fingerprints": [FINGERPRINTS["A"] + "\n"]},
+    "certain of two": on_record("AB"),
+    "certain is a number": {**on_record("A"), "certain": 1},
+    "certain is null": {**on_record("A"), "certain": None},
+    "a bad time": {**on_record("A"), "at": "yesterday"},
+    "a null time": {**on_record("A"), "at": None},
+    "a time that is a number": {**on_record("A"), "at": 20260101},
+}
+
 BAD: dict[str, t.Any] = {
     "no object": [],
     "null": None,
@@ -406,6 +518,7 @@ BAD: dict[str, t.Any] = {
     "no accepted": {"schema": 1, "generations": []},
     "accepted of another type": {**good_document(), "accepted": []},
     "row of another type": {**good_document(), "generations": ["x"]},
+    **{f"accepted: {case}": {**good_document(), "accepted": {"1": row}} for case, row in BAD_RECORDS.items()},
     "unknown member": changed_row(extra="x"),
     "unknown state": changed_row(state="lost"),
     "number": changed_row(created_at=7),

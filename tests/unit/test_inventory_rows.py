@@ -11,7 +11,7 @@ import pytest
 from jinja2 import StrictUndefined
 
 from ansible_collections.waba.flows.plugins.plugin_utils import _inventory_rows as inventory
-from ansible_collections.waba.flows.tests.unit.role_rows import A, B, C, Row, plan_of, ring
+from ansible_collections.waba.flows.tests.unit.role_rows import A, B, C, Row, blind_plan, noted, plan_of, ring
 
 SECRET = "canary-token-3371"
 
@@ -192,6 +192,24 @@ def test_a_number_of_which_it_is_not_known_what_it_holds_is_sent_its_key_in_any_
     plan = [{**row, "force": True} for row in plan_of({"a": B})]
     given, = inventory.for_module([collect("a", phone_number_id="1")], {}, plan)
     assert given["force"] is True
+
+
+@pytest.mark.parametrize(("record", "options", "expected", "force", "on_record"), [
+    (noted(B), {}, [A, B, C], False, [B]), (noted(A, B, certain=False), {}, [A, B, C], True, [A, B]),
+    (None, {"replace_foreign": True}, None, False, [None]),
+])
+def test_the_modules_get_what_is_on_record_of_a_number(
+    *, record: Row | None, options: Row, expected: list[str] | None, force: bool, on_record: list[str | None]
+) -> None:
+    plan = blind_plan({"a": record}, **options)
+    given, = inventory.for_module([collect("a", phone_number_id="1")], {}, plan)
+    assert (given["expected_fingerprints"], given["force"]) == (expected, force)
+    assert given["recorded_fingerprint"] in on_record
+
+
+def test_of_a_number_that_can_be_read_no_record_is_handed_on() -> None:
+    given, = inventory.for_module([collect("a", phone_number_id="1")], {}, plan_of({"a": B}))
+    assert given["recorded_fingerprint"] is None
 
 
 def test_each_number_gets_its_own_key() -> None:

@@ -111,11 +111,13 @@ def test_a_copy_follows_a_rotation(vault: Box, replica: Box, keys: Keys) -> None
     assert result["diff"]["after"].endswith(f"{keys.d.fingerprint} pending\n")
 
 
-def test_what_accepted_keys_is_copied(vault: Box, replica: Box) -> None:
-    path = vault.folder / "keyring.json"
-    path.write_text(path.read_text().replace('"accepted": {}', '"accepted": {"1": {"fingerprint": "x"}}'))
-    assert mirror(replica, copy_of(vault, COPY_PASSPHRASE))["accepted"] == {"1": {"fingerprint": "x"}}
+def test_what_numbers_accepted_is_copied(vault: Box, replica: Box, keys: Keys) -> None:
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    noted = vault("recorded", accepted={"1": {"fingerprints": [keys.b.fingerprint, keys.c.fingerprint]}})["accepted"]
+    result = mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    assert (result["changed"], result["accepted"]) == (True, noted)
     check_is_copy(replica, vault)
+    assert mirror(replica, copy_of(vault, COPY_PASSPHRASE))["changed"] is False
 
 
 def test_keys_that_were_pruned_or_revoked_are_destroyed(vault: Box, replica: Box, keys: Keys) -> None:

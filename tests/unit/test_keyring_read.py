@@ -114,10 +114,10 @@ def test_a_damaged_state_is_an_error(damage: str, four: Box) -> None:
         four("read")
 
 
-def test_what_accepted_keys_is_returned(four: Box) -> None:
-    path = four.folder / "keyring.json"
-    path.write_text(path.read_text().replace('"accepted": {}', '"accepted": {"1": {"fingerprint": "x"}}'))
-    assert four("read")["accepted"] == four("staged")["accepted"] == {"1": {"fingerprint": "x"}}
+def test_what_numbers_accepted_is_returned(four: Box, keys: Keys) -> None:
+    noted = four("recorded", accepted={"1": {"fingerprints": [keys.c.fingerprint], "certain": True}})["accepted"]
+    assert four("read")["accepted"] == four("staged")["accepted"] == noted
+    assert noted["1"]["fingerprints"] == [keys.c.fingerprint]
 
 
 # -- public keys

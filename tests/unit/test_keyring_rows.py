@@ -27,6 +27,7 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     exported,
     generation,
     generations,
+    noted,
     pem,
     predicted_ring,
     put,
@@ -42,11 +43,12 @@ FAILED: t.Final = {"failed": True, "msg": "wrong passphrase", "error": {"type": 
 
 def test_the_row_of_a_keyring() -> None:
     result = answer("default", due_at="2026-06-01T12:00:00Z", reencrypted=[B], exported={"secret": "text"}, pruned=[D],
-                    lease={"owner": "me", "expires_at": None, "other": {"owner": "you"}})
+                    accepted={"106": noted(C)}, lease={"owner": "me", "expires_at": None, "other": {"owner": "you"}})
     assert keyrings.keyring_rows([result]) == [{
         "name": "default", "to_publish": {"fingerprint": C, "business_public_key": pem(C), "state": "pending"},
-        "generations": generations(ROTATING), "pruned": [D], "pending": C, "current": B, "predicted": False, "check_mode": False,
-        "due_at": "2026-06-01T12:00:00Z", "other_run": {"owner": "you"}, "reencrypted": [B], "message": "",
+        "generations": generations(ROTATING), "pruned": [D], "accepted": {"106": noted(C)}, "pending": C, "current": B,
+        "predicted": False, "check_mode": False, "due_at": "2026-06-01T12:00:00Z", "other_run": {"owner": "you"},
+        "reencrypted": [B], "message": "",
     }]
 
 
@@ -62,8 +64,9 @@ def test_no_other_run_is_at_work(lease: Row | None) -> None:
 def test_a_keyring_that_cannot_be_used_says_why(result: Row, message: str) -> None:
     row, = keyrings.keyring_rows([{"item": "default", **result}])
     assert row == {
-        "name": "default", "to_publish": None, "generations": [], "pruned": [], "pending": None, "current": None,
-        "predicted": False, "check_mode": False, "due_at": None, "other_run": None, "reencrypted": [], "message": message,
+        "name": "default", "to_publish": None, "generations": [], "pruned": [], "accepted": {}, "pending": None,
+        "current": None, "predicted": False, "check_mode": False, "due_at": None, "other_run": None, "reencrypted": [],
+        "message": message,
     }
 
 
@@ -122,10 +125,11 @@ def source_problems(source: Row) -> list[str]:
 
 
 def test_a_copy_is_made_of_what_was_exported() -> None:
-    results = [exported("partner", "D:current"), {**exported(), "accepted": {"106": C}, "pruned": [D]}]
+    results = [exported("partner", "D:current"), {**exported(), "accepted": {"106": noted(C)}, "pruned": [D]}]
     source = keyrings.copy_source(results, "default")
     assert source == {
-        "generations": generations(ROTATING), "accepted": {"106": C}, "pruned": [D], "private_keys": results[1]["exported"],
+        "generations": generations(ROTATING), "accepted": {"106": noted(C)}, "pruned": [D],
+        "private_keys": results[1]["exported"],
     }
     assert source_problems(source) == []
 

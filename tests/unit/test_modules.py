@@ -181,7 +181,7 @@ def test_every_secret_option_is_no_log(module: str) -> None:
         }
 
     def named_like_one(spec: _argspec.Spec) -> set[str]:
-        words = ("token", "secret", "passphrase", "content", "private_keys")
+        words = ("token", "secret", "password", "api_key", "passphrase", "content", "private_keys")
         return {name for name in spec if any(word in name for word in words)} | {
             name for option in spec.values() for name in named_like_one(option.get("options", {}))
         }

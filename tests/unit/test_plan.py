@@ -20,10 +20,13 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     D,
     Row,
     Rows,
+    blind_plan,
     broken_ring,
     broken_wave,
     maybe_sent,
+    not_noted,
     not_sent,
+    noted,
     number,
     plan_of,
     predicted_ring,
@@ -31,6 +34,8 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     read,
     ring,
     sent,
+    taken,
+    unasked,
     unread,
     wave,
 )
@@ -244,7 +249,7 @@ def test_of_a_wave_that_is_done_what_is_needed_later_is_kept() -> None:
                  "diff": [], "api": {}, "changed": True}
     proofs = [proof(when="before"), proof(when="after wave 1"), proof(when="after wave 12"), proof(when="after wave 2")]
     assert plans.wave_done(published, 1, ("a",), proofs) == {
-        "wave": 1, "names": ["a"], "proofs": [proofs[1]],
+        "wave": 1, "names": ["a"], "proofs": [proofs[1]], "not_noted": {}, "not_noted_after": {},
         "published": {"numbers": [sent("a")], "msg": "1 of 1 numbers failed", "error": {"type": "X"}},
     }
     assert plans.wave_done({**UNREACHABLE}, 2, ["b"], [])["published"] == {"msg": UNREACHABLE["msg"]}
@@ -336,7 +341,7 @@ def test_the_first_reason_stands() -> None:
 
 
 def merged(row: Row | None, published: Row | None = None, held: str | None = B, status: str | None = "VALID") -> Row:
-    return plans.merge_number(planned(held, status), row, published if published is not None else {"numbers": [row]})
+    return plans.merge_number(planned(held, status), row, published if published is not None else {"numbers": [row]}, {})
 
 
 def what(row: Row, *names: str) -> tuple[t.Any, ...]:
@@ -346,9 +351,9 @@ def what(row: Row, *names: str) -> tuple[t.Any, ...]:
 def test_a_number_that_got_its_key() -> None:
     got = merged(sent(attempts=2, seconds=1.25))
     assert got == {
-        "name": "shop", "phone_number_id": "id-shop", "key_name": "default", "before": B, "after": C, "status": "VALID",
-        "target": C, "outcome": "replaced", "message": "", "readable": True, "changed": True, "attempts": 2, "seconds": 1.25,
-        "certain": True, "rolled_back": None,
+        "name": "shop", "phone_number_id": "id-shop", "provider": "cloud_api", "key_holder": None, "key_name": "default",
+        "before": B, "after": C, "status": "VALID", "target": C, "outcome": "replaced", "message": "", "readable": True,
+        "source": "read", "may_hold": [], "changed": True, "attempts": 2, "seconds": 1.25, "certain": True, "rolled_back": None,
     }
 
 
@@ -467,3 +472,226 @@ def test_check_mode_is_predicted_wave_by_wave() -> None:
     assert [what(row, "outcome", "before", "after", "wave") for row in rows.values()] == [
         ("replaced", B, C, 1), ("replaced", B, C, 2), ("replaced", B, C, 2),
     ]
+
+
+# -- numbers whose provider cannot be asked: what is on record counts
+
+
+def blind(record: Row | None, **options: t.Any) -> Row:
+    row, = blind_plan({"shop": record}, **options)
+    return row
+
+
+@pytest.mark.parametrize(("record", "outcome", "readable", "force"), [
+    (noted(C), "unchanged", True, False),
+    (noted(B), "accepted", True, False),
+    (noted(A), "accepted", True, False),
+    (noted(C, certain=False), "accepted", False, True),
+    (noted(B, C, certain=False), "accepted", False, True),
+    (noted(FOREIGN), "refused", True, False),
+    (noted(B, FOREIGN, certain=False), "refused", False, True),
+    (None, "refused", False, False),
+])
+def test_the_plan_by_what_is_on_record(*, record: Row | None, outcome: str, readable: bool, force: bool) -> None:
+    row = blind(record)
+    assert what(row, "outcome", "publish", "readable", "force") == (outcome, outcome == "accepted", readable, force)
+    assert what(row, "provider", "key_holder", "status", "target") == ("kaleyra", None, None, C)
+    assert (row["business_public_key"] is not None) == row["publish"]
+    assert bool(row["message"]) == (outcome == "refused")
+
+
+def test_what_a_number_is_on_record_to_hold_is_as_good_as_read() -> None:
+    assert what(blind(noted(B)), "source", "before", "after", "may_hold", "recorded") == ("recorded", B, B, [B], B)
+
+
+def test_what_is_sent_on_a_record_is_a_compare_and_set() -> None:
+    assert blind(noted(B))["expected"] == [A, B, C]
+    assert blind(noted(FOREIGN), replaceable=[FOREIGN])["expected"] == [A, B, C, FOREIGN]
+
+
+def test_of_a_number_that_may_hold_several_keys_none_is_told() -> None:
+    row = blind(noted(A, B, certain=False))
+    assert what(row, "source", "before", "after", "may_hold") == (None, None, None, [A, B])
+
+
+@pytest.mark.parametrize(("record", "options", "expected"), [
+    (None, {"replace_foreign": True}, None),
+    (noted(FOREIGN), {"replace_foreign": True}, [A, B, C, FOREIGN]),
+    (noted(FOREIGN), {"replaceable": [FOREIGN]}, [A, B, C, FOREIGN]),
+    (noted(B, FOREIGN, certain=False), {"replaceable": [FOREIGN]}, [A, B, C, FOREIGN]),
+])
+def test_foreign_keys_are_replaced_where_that_is_allowed(record: Row | None, options: Row, expected: list[str] | None) -> None:
+    assert what(blind(record, **options), "outcome", "expected", "message") == ("accepted", expected, "")
+
+
+def test_what_may_be_replaced_by_name_is_none_of_the_unknown() -> None:
+    assert blind(None, replaceable=[FOREIGN])["outcome"] == "refused"
+
+
+def test_a_number_without_a_record_is_told_how_it_gets_one() -> None:
+    message = blind(None)["message"]
+    for text in ("kaleyra", "'default' has none on record", "encryption_keys_replace_foreign: true", "once for this number"):
+        assert text in message
+
+
+@pytest.mark.parametrize("record", [noted(FOREIGN), noted(B, FOREIGN, certain=False)])
+def test_a_foreign_key_on_record_is_named(record: Row) -> None:
+    message = blind(record)["message"]
+    for text in (FOREIGN, "Import its private half", "encryption_keys_replaceable_fingerprints"):
+        assert text in message
+
+
+def test_the_record_of_a_number_that_can_be_read_does_not_count() -> None:
+    state = ring(accepted={"id-shop": noted(C)})
+    row, = plans.make_plan([number()], [read("shop", B)], [state])
+    assert what(row, "outcome", "before", "source", "may_hold", "recorded", "force") == ("replaced", B, "read", [], None, False)
+
+
+def test_a_number_that_was_moved_is_on_record_where_it_was_before() -> None:
+    """What it holds is foreign to its new keyring, but known."""
+    rings = [ring(accepted={"id-a": noted(C)}), ring("partner", "D:current")]
+    row, = plans.make_plan([number("a", "partner")], [unasked("a")], rings)
+    assert what(row, "outcome", "source", "before") == ("refused", "recorded", C)
+    allowed, = plans.make_plan([number("a", "partner")], [unasked("a")], rings, replaceable=[C])
+    assert what(allowed, "outcome", "recorded", "target") == ("accepted", C, D)
+
+
+def test_the_record_of_the_numbers_own_keyring_counts_first() -> None:
+    rings = [ring(accepted={"id-a": noted(C)}), ring("partner", "D:current", accepted={"id-a": noted(D)})]
+    row, = plans.make_plan([number("a", "partner")], [unasked("a")], rings)
+    assert what(row, "outcome", "before") == ("unchanged", D)
+
+
+def test_with_a_keyring_that_cannot_be_used_nothing_is_planned() -> None:
+    row, = plans.make_plan([number("a")], [unasked("a")], [broken_ring()])
+    assert what(row, "outcome", "publish", "provider", "source", "readable") == ("skipped", False, "kaleyra", None, False)
+
+
+def test_what_is_held_is_not_taken_from_records() -> None:
+    assert plans.held([{**unasked("a"), "fingerprint": A}, read("b", B)]) == [B]
+
+
+# -- numbers that share one key
+
+
+def sharing(*key_names: str, holder: str = "app 1", **members: t.Any) -> Rows:
+    """Return the plan for numbers a, b, … of one app, by the names of their keyrings."""
+    names = "abcd"[:len(key_names)]
+    numbers = [number(name, key_name) for name, key_name in zip(names, key_names)]
+    found = [{**read(name), "provider": "gupshup", "key_holder": holder, **members} for name in names]
+    return plans.make_plan(numbers, found, [ring(), ring("partner", "B:current D:pending"), broken_ring("broken")])
+
+
+def test_numbers_that_share_a_key_and_want_the_same_are_planned() -> None:
+    assert [what(row, "outcome", "key_holder") for row in sharing("default", "default")] == [("replaced", "app 1")] * 2
+
+
+def test_numbers_that_share_a_key_and_want_different_ones_are_all_refused() -> None:
+    rows = sharing("default", "partner", "default")
+    assert [what(row, "outcome", "publish") for row in rows] == [("refused", False)] * 3
+    for row in rows:
+        assert "app 1" in row["message"]
+        assert "whatsapp_key_name" in row["message"]
+    assert plans.make_waves(rows, [], ["100%"]) == []
+
+
+@pytest.mark.parametrize("members", [{"holder": None}, {"outcome": "failed", "error": {"message": "x"}}])
+def test_what_is_not_known_to_be_shared_is_not_refused(members: Row) -> None:
+    assert "refused" not in [row["outcome"] for row in sharing("default", "partner", **members)]
+
+
+def test_holders_of_different_providers_are_different_ones() -> None:
+    rings = [ring(), ring("partner", "B:current D:pending")]
+    found = [{**read("a"), "provider": "gupshup", "key_holder": "app 1"}, {**read("b"), "provider": "x", "key_holder": "app 1"}]
+    rows = plans.make_plan([number("a"), number("b", "partner")], found, rings)
+    assert [row["outcome"] for row in rows] == ["replaced", "replaced"]
+
+
+# -- what came of numbers that cannot be asked
+
+
+def blind_merged(record: Row | None, row: Row | None, published: Row | None = None, **lost: str) -> Row:
+    return plans.merge_number(blind(record, replace_foreign=True), row, published or {"numbers": [row]}, lost)
+
+
+@pytest.mark.parametrize(("record", "before"), [(noted(B), B), (None, None)])
+def test_a_number_that_accepted_its_key(record: Row | None, before: str | None) -> None:
+    got = blind_merged(record, taken(previous_fingerprint=before))
+    assert what(got, "outcome", "before", "after", "source", "certain", "readable", "may_hold", "changed", "status") == (
+        "accepted", before, C, "recorded", True, True, [], True, None)
+
+
+def test_a_number_that_can_be_read_once_it_has_its_key() -> None:
+    got = blind_merged(noted(B), taken(fingerprint_source="read", status="VALID"))
+    assert what(got, "after", "source", "status", "certain", "readable") == (C, "read", "VALID", True, True)
+
+
+def test_a_number_that_can_no_longer_be_read() -> None:
+    assert what(merged(taken()), "outcome", "after", "source", "certain", "readable") == ("accepted", C, "recorded", True, True)
+
+
+def test_a_number_that_did_not_take_its_key_holds_what_is_on_record() -> None:
+    got = blind_merged(noted(B), not_sent(fingerprint_source="recorded", status=None))
+    assert what(got, "outcome", "before", "after", "source", "certain", "readable", "may_hold") == (
+        "failed", B, B, "recorded", True, True, [B])
+
+
+@pytest.mark.parametrize(("record", "may_hold"), [(noted(A, B, certain=False), [A, B]), (None, [])])
+def test_what_was_not_known_is_not_known_after_a_failure(record: Row | None, may_hold: list[str]) -> None:
+    row = not_sent(fingerprint=may_hold[0] if may_hold else None, previous_fingerprint=None, status=None)
+    got = blind_merged(record, row)
+    assert what(got, "outcome", "source", "certain", "readable", "may_hold") == ("failed", None, False, False, may_hold)
+
+
+def test_where_nobody_knows_whether_a_number_took_its_key_it_may_hold_either() -> None:
+    got = blind_merged(noted(B), {**maybe_sent(), "provider": "kaleyra"})
+    assert what(got, "before", "after", "target", "source", "certain", "may_hold", "changed") == (
+        B, None, C, "recorded", False, [B], True)
+
+
+def test_without_an_answer_nobody_knows_either() -> None:
+    got = blind_merged(noted(A, B, certain=False), None, {**UNREACHABLE})
+    assert what(got, "after", "certain", "may_hold", "changed", "readable") == (None, False, [A, B], True, False)
+
+
+@pytest.mark.parametrize(("record", "certain"), [(noted(B), True), (noted(A, B, certain=False), False), (None, False)])
+def test_what_could_not_be_noted_was_not_sent(record: Row | None, certain: bool) -> None:
+    got = blind_merged(record, None, {"skipped": True}, default="disk full")
+    assert what(got, "outcome", "changed", "certain", "attempts") == ("failed", False, certain, 0)
+    assert got["message"] == "Nothing was sent, because the vault host could not note it beforehand: disk full"
+
+
+def test_numbers_that_can_be_read_need_no_note() -> None:
+    plan = planned(B)
+    assert plans.merge_number(plan, sent(), {"numbers": [sent()]}, {"default": "disk full"})["outcome"] == "replaced"
+    lost = blind_merged(noted(B), taken(), partner="disk full")
+    assert lost["outcome"] == "accepted"
+
+
+def test_a_wave_that_could_not_be_noted_stops_its_key() -> None:
+    plan = blind_plan(dict.fromkeys("ab", noted(B)))
+    done = [plans.wave_done({"skipped": True}, 1, ["a"], [], noted=[not_noted()])]
+    assert done[0]["not_noted"] == {"default": "disk full"}
+    assert plans.stopped(plan, done, 0) == {"default": "a failed in wave 1"}
+    rows = final_of(plan, *done)
+    assert [what(row, "outcome", "certain", "after", "changed") for row in rows.values()] == [
+        ("failed", True, B, False), ("skipped", True, B, False),
+    ]
+
+
+def test_numbers_that_nothing_was_sent_to_tell_how_their_key_is_known() -> None:
+    rows = final_of(blind_plan({"a": noted(C), "b": None, "c": noted(B)}), blocks={"default": ["x"]})
+    assert {name: what(row, "outcome", "source", "certain", "after") for name, row in rows.items()} == {
+        "a": ("unchanged", "recorded", True, C), "b": ("refused", None, False, None), "c": ("skipped", "recorded", True, B),
+    }
+
+
+def test_a_run_over_numbers_that_can_and_that_cannot_be_asked() -> None:
+    state = ring(accepted={"id-b": noted(B), "id-c": noted(B), "id-d": noted(C)})
+    answers = [read("a"), *(unasked(name) for name in "bcd")]
+    plan = plans.make_plan([number(name) for name in "abcd"], answers, [state])
+    rows = final_of(plan, wave(1, sent("a")), wave(2, taken("b")), broken_wave(3, "c", **UNREACHABLE))
+    assert {name: what(row, "outcome", "after", "source", "certain") for name, row in rows.items()} == {
+        "a": ("replaced", C, "read", True), "b": ("accepted", C, "recorded", True), "c": ("failed", None, "recorded", False),
+        "d": ("unchanged", C, "recorded", True),
+    }

@@ -10,7 +10,15 @@ import itertools
 
 import pytest
 
-from ansible_collections.waba.flows.plugins.module_utils._reconcile import Desired, PublishedKey, decide, is_met
+from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
+    CHANGING,
+    UNMET,
+    Desired,
+    PublishedKey,
+    Source,
+    decide,
+    is_met,
+)
 
 SAME, OTHER, THIRD = ("SHA256:" + letter * 43 for letter in "ABC")
 
@@ -83,3 +91,30 @@ def test_is_met(held: str, status: str | None, met: bool, force: bool) -> None:
 def test_without_force_whatever_is_met_is_left_alone(held: str, status: str | None) -> None:
     desired, found = Desired("PEM", SAME), published(held, status)
     assert is_met(desired, found) == (decide(desired, found) == "unchanged")
+
+
+# -- numbers that were not read: (what is on record, force, expected_fingerprints) → outcome, whatever the status would be
+
+WITHOUT_A_RECORD = {"any": "accepted", "empty": "refused", "lists it": "refused", "lists another": "refused"}
+ON_RECORD = {"any": "accepted", "empty": "refused", "lists it": "accepted", "lists another": "refused"}
+
+NOT_READ = [
+    ("unknown", None, force, expected, WITHOUT_A_RECORD[expected])
+    for force, expected in itertools.product((False, True), EXPECTED)
+] + [
+    ("recorded", OTHER, force, expected, ON_RECORD[expected]) for force, expected in itertools.product((False, True), EXPECTED)
+] + [
+    ("recorded", SAME, force, expected, "accepted" if force else "unchanged")
+    for force, expected in itertools.product((False, True), EXPECTED)
+]
+
+
+@pytest.mark.parametrize(("source", "fingerprint", "force", "expected", "outcome"), NOT_READ)
+def test_decide_without_reading(source: Source, fingerprint: str | None, force: bool, expected: str, outcome: str) -> None:
+    published = PublishedKey(None, fingerprint, None, source)
+    assert decide(Desired("PEM", SAME, EXPECTED[expected], force), published) == outcome
+
+
+def test_what_was_accepted_is_a_change_and_not_a_failure() -> None:
+    assert "accepted" in CHANGING - UNMET
+    assert not {"unknown", "read"} & (CHANGING | UNMET)

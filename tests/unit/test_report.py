@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from ansible_collections.waba.flows.tests.unit.role_rows import (
     D,
     Row,
     Rows,
+    accepted,
     answer,
     at,
     broken_ring,
@@ -132,7 +134,7 @@ def test_the_schema_is_strict_and_says_what_each_member_is(path: str, schema: Ro
 
 def test_the_schema_knows_every_outcome_that_a_number_can_end_with() -> None:
     """Nothing is ever only read by a run."""
-    outcomes = set(t.get_args(Outcome)) - {"read"}
+    outcomes = set(t.get_args(Outcome)) - {"read", "unknown"}
     assert set(SCHEMA["$defs"]["counts"]["properties"]) == outcomes
     assert set(SCHEMA["$defs"]["number"]["properties"]["outcome"]["enum"]) == outcomes
 
@@ -173,8 +175,9 @@ def test_the_document_of_a_rotation() -> None:
         waves_done=[wave(1, sent("a"))], promoted=PROMOTED,
         finished={"default": {"generations": generations("B:retired C:current"), "removed": [A], "revoked": None}},
     )
-    row = {"name": "a", "phone_number_id": "id-a", "key_name": "default", "before": B, "after": C, "status": "VALID",
-           "outcome": "replaced", "wave": 1, "attempts": 1, "seconds": 0.25, "certain": True, "rolled_back": None, "message": ""}
+    row = {"name": "a", "phone_number_id": "id-a", "provider": "cloud_api", "key_name": "default", "before": B, "after": C,
+           "source": "read", "status": "VALID", "outcome": "replaced", "wave": 1, "attempts": 1, "seconds": 0.25,
+           "certain": True, "rolled_back": None, "message": ""}
     proven = {"key_name": "default", "fingerprint": C, "when": "before", "proven": True, "latency_ms": 12.5,
               "rejects_unknown_key": True, "message": ""}
     assert made["document"] == {
@@ -456,6 +459,38 @@ def test_the_table_of_numbers() -> None:
         ["e", "id-e", "default", B[:19] + "…", C[:19] + "…", "VALID", "1", "replaced+back"],
         ["f", "id-f", "default", "-", C[:19] + "…", "VALID", "1", "set+stays"],
     ]
+
+
+@pytest.mark.parametrize(("row", "after", "signature"), [
+    (accepted(), C[:19] + "…", "recorded"),
+    (kept(source="recorded", status=None), C[:19] + "…", "recorded"),
+    (accepted(rolled_back=True, after=B), B[:19] + "…", "recorded"),
+    (uncertain(source="recorded", may_hold=[B]), "?", "recorded"),
+    (accepted(source="read", status="VALID"), C[:19] + "…", "VALID"),
+    (kept(outcome="refused", before=None, after=None, status=None, source=None, readable=False, certain=False), "-", "-"),
+])
+def test_of_a_number_that_was_not_read_the_table_says_so(row: Row, after: str, signature: str) -> None:
+    found = re.split("  +", lines(row)[1])
+    assert (found[4], found[5]) == (after, signature)
+
+
+def test_numbers_whose_provider_cannot_be_asked_are_told_from_those_that_were_read() -> None:
+    rows = [accepted("a"), kept("b", source="recorded", status=None, provider="kaleyra"), final("c"), unreadable("d"),
+            kept("e", "refused", provider="gupshup", before=None, after=None, status=None, source=None, readable=False,
+                 certain=False, message="x")]
+    made = report(*rows)
+    assert [(row["provider"], row["source"], row["outcome"]) for row in made["document"]["numbers"]] == [
+        ("kaleyra", "recorded", "accepted"), ("kaleyra", "recorded", "unchanged"), ("cloud_api", "read", "replaced"),
+        (None, None, "failed"), ("gupshup", None, "refused"),
+    ]
+    assert made["document"]["counts"]["accepted"] == 1
+    assert made["summary"]["failed_numbers"] == 2
+
+
+def test_a_key_that_was_accepted_is_an_event_and_no_failure() -> None:
+    made = report(accepted())
+    assert (made["eventful"], made["failures"], made["summary"]["succeeded"]) == (True, [], True)
+    assert "1 numbers: 1 accepted." in made["lines"]
 
 
 def test_the_columns_of_the_table_are_straight() -> None:

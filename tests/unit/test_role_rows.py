@@ -25,7 +25,8 @@ from ansible_collections.waba.flows.tests.unit.keyring_box import (  # noqa: F40
     maker_fixture,
     unchecked_keys_fixture,
 )
-from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox
+from ansible_collections.waba.flows.tests.unit.provider_rigs import RIGS, Rig
+from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_mixed_state
 
 Row = role_rows.Row
 
@@ -41,6 +42,30 @@ def test_numbers_that_were_read(box: Sandbox) -> None:
     assert set(good) == set(role_rows.read())
     assert set(bad) == set(role_rows.unread())
     assert bad["outcome"] == "failed"
+
+
+@pytest.fixture
+def blind_rig() -> t.Iterator[Rig]:
+    """Two numbers of a provider that does not tell which key they hold."""
+    with Sandbox(make_mixed_state()) as box:
+        yield RIGS["kaleyra"](box)
+
+
+def test_numbers_whose_provider_cannot_be_asked(blind_rig: Rig) -> None:
+    row = blind_rig.info()["numbers"][0]
+    built = {**role_rows.unasked(), **{name: row[name] for name in ("name", "phone_number_id", "seconds")}}
+    assert row == built
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_numbers_that_accepted_a_key(check_mode: bool, blind_rig: Rig, keys: Keys) -> None:
+    params = module_params(FLEET_SPEC, phone_numbers=blind_rig.rows, business_public_key=keys.a.pem)
+    published = run_many(params, check_mode)
+    row = published["numbers"][0]
+    own = ("name", "phone_number_id", "seconds", "attempts", "fingerprint", "previous_fingerprint")
+    assert row == {**role_rows.taken(), **{name: row[name] for name in own}}
+    assert (row["fingerprint"], row["previous_fingerprint"]) == (keys.a.fingerprint, None)
+    assert set(published["published_keys"]) == {keys.a.fingerprint}
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -127,3 +152,12 @@ def test_rows_between_the_functions() -> None:
     assert proofs.proof_rows([item], [role_rows.pong(item)], "before") == [role_rows.proof()]
     undo = endings.undo_plan(rows, {"default": "x"}, [role_rows.answer("default")])
     assert set(plan[0]) - set(undo["plan"][0]) == set()
+    blind = role_rows.blind_plan({"a": role_rows.noted(role_rows.B)})
+    assert set(blind[0]) == set(plan[0])
+    assert plans.final_rows(blind, [role_rows.wave(1, role_rows.taken("a"))], {}, {}) == [role_rows.accepted("a")]
+
+
+def test_what_a_keyring_has_on_record(ring_box: Box, keys: Keys) -> None:
+    ring_box("present")
+    found = ring_box("recorded", accepted={"1": {"fingerprints": [keys.a.fingerprint], "certain": True}})
+    assert set(found["accepted"]["1"]) == set(role_rows.noted(role_rows.A))

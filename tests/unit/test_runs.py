@@ -25,7 +25,8 @@ from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, Token, make_nu
 
 pytestmark = pytest.mark.usefixtures("quick")
 
-ROW_MEMBERS = {"name", "phone_number_id", "outcome", "changed", "fingerprint", "previous_fingerprint", "status", "attempts"}
+ROW_MEMBERS = {"name", "phone_number_id", "provider", "key_holder", "outcome", "changed", "fingerprint", "fingerprint_source",
+               "previous_fingerprint", "status", "attempts"}
 MANY_MEMBERS = ROW_MEMBERS | {"seconds"}
 IDS = [str(int(DEFAULT_NUMBER) + index) for index in range(6)]
 
@@ -73,6 +74,8 @@ def test_reading_one_number(box: Sandbox, keys: Keys) -> None:
         "fingerprint": keys.a.fingerprint, "previous_fingerprint": keys.a.fingerprint, "status": "VALID",
         "business_public_key": keys.a.pem, "business_public_key_signature_status": "VALID",
         "api": {"requests": 1, "retries": 0}, "diff": {}, "warnings": [],
+        "provider": "cloud_api", "key_holder": None, "fingerprint_source": "read",
+        "capabilities": {"can_read": "yes", "reports_status": True, "numbers_per_credential": "many", "key_of": "number"},
     }
 
 
@@ -323,7 +326,7 @@ def test_the_same_id_twice_is_refused_before_any_request(run: t.Callable[..., Pa
     ({"phone_number_id": "77", "timeout": -1.0}, "timeout must be more than 0"),
     ({"phone_number_id": "77", "total_timeout": -1.0}, "total_timeout must be more than 0"),
     ({"phone_number_id": "77", "ca_path": "/nonexistent"}, "ca_path"),
-    ({"phone_number_id": "77", "access_token": "two words"}, "characters that no token has"),
+    ({"phone_number_id": "77", "access_token": "two words"}, "characters that no credential has"),
     ({"phone_number_id": "77", "business_public_key": "nonsense"}, "not PEM"),
     ({"phone_number_id": "77", "business_public_key_path": "/nonexistent"}, "cannot be read"),
     ({"phone_number_id": "77", "expected_fingerprints": ["abc"]}, "not a fingerprint"),

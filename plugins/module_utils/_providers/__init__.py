@@ -9,14 +9,22 @@
 from __future__ import annotations
 
 from .._http import HttpClient, HttpOptions, Transport
-from ._base import Connection, Provider
+from ._aws import Aws
+from ._base import Capabilities, Connection, Option, Provider
 from ._cloud_api import CloudApi
+from ._graph_compatible import GraphCompatible
+from ._gupshup import Gupshup
+from ._kaleyra import Kaleyra
+from ._on_premises import OnPremises
 
-__all__ = ["PROVIDERS", "Connection", "Provider", "make_provider"]
+__all__ = ["OWN_OPTIONS", "PROVIDERS", "Capabilities", "Connection", "Option", "Provider", "make_provider"]
 
 PROVIDERS: dict[str, type[Provider]] = {
-    CloudApi.name: CloudApi,
+    provider.name: provider for provider in (CloudApi, OnPremises, Kaleyra, GraphCompatible, Gupshup, Aws)
 }
+
+# The options that not all providers have, each once, in the order of the registry.
+OWN_OPTIONS: tuple[Option, ...] = tuple(dict.fromkeys(option for provider in PROVIDERS.values() for option in provider.options))
 
 
 def make_provider(connection: Connection, transport: Transport) -> Provider:

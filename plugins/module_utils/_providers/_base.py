@@ -4,13 +4,16 @@
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
 
-"""What a provider is: it reads and writes the key of one number."""
+"""What a provider is: it reads and writes the key of one number, and says by data what it can do and what it needs."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+import re
 import typing as t
+
+from .._errors import InvalidOptions
 
 if t.TYPE_CHECKING:
     from .._errors import WabaError
@@ -19,28 +22,72 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
+class Option:
+    """An option of the modules that not all providers have; its value is text.
+
+    C(secret): no message may hold its value. C(env) is the environment variable that it is taken from where it is not set.
+    """
+
+    name: str
+    secret: bool = False
+    env: str | None = None
+    default: str | None = None
+    choices: tuple[str, ...] | None = None
+
+
+ACCESS_TOKEN = Option("access_token", secret=True, env="WHATSAPP_ACCESS_TOKEN")
+
+
+@dataclasses.dataclass(frozen=True)
+class Capabilities:
+    """What a provider can do, as its documentation tells.
+
+    C(can_read): C(yes), or C(maybe) where no document says what the API answers, so that it is seen at each number.
+    C(reports_status): whether reading tells of Meta's signature. C(numbers_per_credential): C(one) or C(many).
+    C(key_of): what has a key, the C(number) or the C(app) that several numbers can share.
+    """
+
+    can_read: t.Literal["yes", "maybe"] = "yes"
+    reports_status: bool = True
+    numbers_per_credential: t.Literal["one", "many"] = "many"
+    key_of: t.Literal["number", "app"] = "number"
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Connection:
-    """How a number is reached: the connection options of the modules, in typed form. Two equal ones share a client."""
+    """How a number is reached: the connection options of the modules, in typed form. Two equal ones share a client.
+
+    C(own) are the values of the options that the provider names, by name.
+    """
 
     provider: str
     base_url: str | None
-    api_version: str
-    access_token: str | None = dataclasses.field(repr=False)
-    app_secret: str | None = dataclasses.field(repr=False)
     timeout: float
     retries: int
     verify: bool | str
     allow_http: bool
+    own: tuple[tuple[str, str | None], ...] = dataclasses.field(repr=False)
 
-    def secrets(self) -> list[str]:
-        """Return the values that no message may hold."""
-        return [value for value in (self.access_token, self.app_secret) if value]
+    def option(self, option: Option) -> str:
+        """Return the value of an option of the provider's, empty where it is not set."""
+        return dict(self.own)[option.name] or ""
 
 
 class Provider(abc.ABC):
-    """The API of a provider under one set of credentials. Methods raise WabaError and are thread-safe."""
+    """The API of a provider under one set of credentials. Methods raise WabaError and are thread-safe.
+
+    C(notice) is told once to whoever uses the provider. C(exceptions_to_contract) names tests of test_provider_contract.py that
+    the provider cannot pass, and why.
+    """
 
     name: t.ClassVar[str]
+    capabilities: t.ClassVar[Capabilities]
+    options: t.ClassVar[tuple[Option, ...]]
+    notice: t.ClassVar[str] = ""
+    exceptions_to_contract: t.ClassVar[t.Mapping[str, str]] = {}
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:
         self.connection = connection
@@ -58,9 +105,14 @@ class Provider(abc.ABC):
     def check_number(self, phone_number_id: str) -> None:
         """Raise InvalidOptions if an ID cannot be one of this provider's."""
 
+    @classmethod
+    def holder(cls, connection: Connection, phone_number_id: str) -> str:
+        """Return what has the key, so that two numbers which mean the same one are known for it. It may hold secrets."""
+        return phone_number_id
+
     @abc.abstractmethod
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
-        """Return what the API says the number holds; repeated on temporary errors."""
+        """Return what the API says the number holds; repeated on temporary errors. Raises NotReadable if it cannot be asked."""
 
     @abc.abstractmethod
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
@@ -73,3 +125,26 @@ class Provider(abc.ABC):
     def pause(self, error: WabaError, attempt: int, job: Job) -> None:
         """Wait before a change is tried again; raise the error if that would outlast the job's deadline."""
         self.http.wait_before_retry(error, attempt, job)
+
+
+def required(connection: Connection, option: Option, what: str) -> str:
+    """Return the value of an option that a provider cannot do without. Raises InvalidOptions, which says where to give it."""
+    value = connection.option(option)
+    if not value:
+        environment = f", or {option.env} in the environment" if option.env else ""
+        raise InvalidOptions(
+            f"No {what} is given.", f"Set {option.name} (host variable whatsapp_{option.name}){environment}."
+        )
+    return value
+
+
+def header_secret(connection: Connection, option: Option, what: str) -> str:
+    """Return a credential that is sent in a header or a query. Raises InvalidOptions.
+
+    A blank or line end would be refused by the HTTP library with a message that quotes the header.
+    """
+    value = required(connection, option, what)
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise InvalidOptions(f"The {what} holds blanks, line ends or other characters that no credential has.",
+                             "Copy it again, or template it where it still holds braces.")
+    return value

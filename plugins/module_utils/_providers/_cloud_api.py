@@ -13,44 +13,39 @@ import hmac
 import re
 import typing as t
 
-from .._errors import ApiError, InvalidAnswer, InvalidKey, InvalidOptions, WabaError
+from .._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url, wait_asked
-from .._keys import published_key
 from .._reconcile import PublishedKey
-from ._base import Connection, Provider
+from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret
+from ._bodies import KEY, STATUS, has_members, no_success, not_json, published_of, unexpected
 
 BASE_URL = "https://graph.facebook.com"
-_KEY = "business_public_key"
-_STATUS = "business_public_key_signature_status"
+APP_SECRET = Option("app_secret", secret=True, env="WHATSAPP_APP_SECRET")
+API_VERSION = Option("api_version", default="v24.0")
 
 
 class CloudApi(Provider):
     """See Provider."""
 
     name = "cloud_api"
+    capabilities = Capabilities()
+    options = (ACCESS_TOKEN, APP_SECRET, API_VERSION)
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:
         super().__init__(connection, http)
         base_url = check_base_url(connection.base_url or BASE_URL, connection.allow_http)
-        self._url = f"{base_url}/{connection.api_version}/%s/whatsapp_business_encryption"
-        self._headers = {"Authorization": f"Bearer {connection.access_token}"}
+        self._base = f"{base_url}/{connection.option(API_VERSION)}"
+        self._headers = {"Authorization": f"Bearer {connection.option(ACCESS_TOKEN)}"}
         self._query = _proof(connection)
 
     @classmethod
     def secrets_of(cls, connection: Connection) -> list[str]:
-        if not connection.access_token:
-            raise InvalidOptions(
-                "No access token is given.",
-                "Set access_token (host variable whatsapp_access_token), or WHATSAPP_ACCESS_TOKEN in the environment.",
-            )
-        if not re.fullmatch(r"[\x21-\x7e]+", connection.access_token):
-            # A blank or line end would be refused by the HTTP library with a message that quotes the header.
-            raise InvalidOptions("The access token holds blanks, line ends or other characters that no token has.",
-                                 "Copy it again, or template it where it still holds braces.")
-        if not re.fullmatch(r"v[0-9]+\.[0-9]+", connection.api_version):
-            raise InvalidOptions(f"api_version '{connection.api_version}' is not of the form v24.0.")
+        token = header_secret(connection, ACCESS_TOKEN, "access token")
+        version = connection.option(API_VERSION)
+        if not re.fullmatch(r"v[0-9]+\.[0-9]+", version):
+            raise InvalidOptions(f"api_version '{version}' is not of the form v24.0.")
         check_base_url(connection.base_url or BASE_URL, connection.allow_http)
-        return [*connection.secrets(), *_proof(connection).values()]
+        return [token, connection.option(APP_SECRET), *_proof(connection).values()]
 
     def check_number(self, phone_number_id: str) -> None:
         if not re.fullmatch(r"[0-9]{1,32}", phone_number_id):
@@ -60,18 +55,18 @@ class CloudApi(Provider):
             )
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
-        request = Request("GET", self._url % phone_number_id, self._headers, self._query)
+        request = Request("GET", self._url(phone_number_id), self._headers, self._query)
         answer = self.http.call(request, self._classify, job)
         return parse_read(answer.document)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         # Meta's guide says urlencoded, its spec multipart, SDKs send JSON; the guide's form is the one seen longest.
-        request = Request("POST", self._url % phone_number_id, self._headers, self._query, form={_KEY: pem})
+        request = Request("POST", self._url(phone_number_id), self._headers, self._query, form={KEY: pem})
         answer = self.http.call(request, self._classify, job)
-        said = answer.document.get("success") if isinstance(answer.document, dict) else None
-        if said not in (True, "true"):
-            raise InvalidAnswer("The API answered without an error, but did not report success.", "Run again.",
-                                http_status=answer.status, retryable=True)
+        check_success(answer)
+
+    def _url(self, phone_number_id: str) -> str:
+        return f"{self._base}/{phone_number_id}/whatsapp_business_encryption"
 
     def _classify(self, answer: Answer) -> WabaError | None:
         return parse_error(answer, self.http.redact)
@@ -79,10 +74,11 @@ class CloudApi(Provider):
 
 def _proof(connection: Connection) -> dict[str, str]:
     """Return Meta's appsecret_proof: hex HMAC-SHA256 of the token under the app secret, as a query parameter."""
-    if not connection.app_secret:
+    secret = connection.option(APP_SECRET)
+    if not secret:
         return {}
-    token = (connection.access_token or "").encode()
-    return {"appsecret_proof": hmac.new(connection.app_secret.encode(), token, hashlib.sha256).hexdigest()}
+    token = connection.option(ACCESS_TOKEN).encode()
+    return {"appsecret_proof": hmac.new(secret.encode(), token, hashlib.sha256).hexdigest()}
 
 
 def parse_read(document: t.Any) -> PublishedKey:
@@ -92,29 +88,22 @@ def parse_read(document: t.Any) -> PublishedKey:
     instead: taking an unknown answer for "no key" would overwrite one. Raises InvalidAnswer.
     """
     if not isinstance(document, dict):
-        raise _unexpected("it is not a JSON object")
+        raise unexpected("it is not a JSON object")
     row = document.get("data", document)
     if isinstance(row, list):
         row = row[0] if row else {}
         if row == {}:
             return PublishedKey(None, None, None)
-    if not isinstance(row, dict) or (row is document and _KEY not in row and _STATUS not in row):
-        raise _unexpected("it has neither the key nor its status")
-    pem, status = row.get(_KEY), row.get(_STATUS)
-    if not isinstance(pem, (str, type(None))) or not isinstance(status, (str, type(None))):
-        raise _unexpected("key and status are not text")
-    status = status.strip().upper() if status else None
-    if status and not re.fullmatch(r"[A-Z_]{1,40}", status):
-        raise _unexpected("its status is not a word")
-    try:
-        key = published_key(pem or "")
-    except InvalidKey as error:
-        raise _unexpected(f"the key in it cannot be read ({error.message})") from None
-    return PublishedKey(key.pem if key else None, key.fingerprint if key else None, status or None)
+    if not isinstance(row, dict) or (row is document and not has_members(row)):
+        raise unexpected("it has neither the key nor its status")
+    return published_of(row.get(KEY), row.get(STATUS))
 
 
-def _unexpected(why: str) -> InvalidAnswer:
-    return InvalidAnswer(f"The API's answer is not understood: {why}.", "Nothing was changed for it; check base_url.")
+def check_success(answer: Answer) -> None:
+    """Raise InvalidAnswer unless the answer to a POST reports success, in JSON or, as some gateways do, in text."""
+    said = answer.document.get("success") if isinstance(answer.document, dict) else None
+    if said not in (True, "true"):
+        raise no_success(answer)
 
 
 def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | None:
@@ -122,7 +111,7 @@ def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | N
     document = answer.document
     body = document.get("error") if isinstance(document, dict) else None
     if body is None and answer.status < 300:
-        return None if isinstance(document, (dict, list)) else _not_json(answer, redact)
+        return None if isinstance(document, (dict, list)) else not_json(answer, redact)
     if body is not None and not isinstance(body, dict) and answer.status < 300:
         return InvalidAnswer(
             "The API answered with an error that is not of its form.", "Check base_url.", http_status=answer.status
@@ -147,15 +136,6 @@ def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | N
     if error.meaning.throttled:
         error.wait = wait_asked(answer.headers)
     return error
-
-
-def _not_json(answer: Answer, redact: t.Callable[[str], str]) -> InvalidAnswer:
-    kind = "an empty body" if not answer.body.strip() else "something that is not JSON"
-    content_type = redact(answer.headers.get("content-type", "no content type"))[:40]
-    return InvalidAnswer(
-        f"HTTP {answer.status} came with {kind} ({content_type}).", "Check base_url, and whether a proxy answers for the API.",
-        http_status=answer.status,
-    )
 
 
 def _integer(value: t.Any) -> int | None:

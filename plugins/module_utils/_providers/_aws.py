@@ -1,0 +1,219 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""AWS End User Messaging Social, through boto3's client C(socialmessaging), which signs, and finds credentials by its own chain.
+
+boto3 sends the requests, so two things differ from the other providers: an answer is read whole whatever its size, and an
+attempt that began before the end of total_timeout can outlast it by up to C(timeout) seconds. Nothing is tried again by boto3.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+from .._errors import (
+    TEMPORARY,
+    THROTTLED,
+    ApiError,
+    ConnectionFailed,
+    InvalidAnswer,
+    InvalidOptions,
+    Meaning,
+    MissingLibrary,
+    Timeout,
+    TlsError,
+    WabaError,
+    meaning_of_status,
+    require_library,
+)
+from .._http import HttpClient, Job, check_base_url, wait_asked
+from .._reconcile import PublishedKey
+from ._base import Capabilities, Connection, Option, Provider
+from ._bodies import published_of
+
+BOTO3_MINIMUM = "1.44.5"
+PROFILE = Option("profile")
+REGION = Option("region", env="AWS_REGION")
+
+_CREDENTIAL = Meaning("token", "Check the AWS credentials that boto3 finds (profile, environment or role), and the region.")
+_PERMISSION = Meaning("permission", "Allow social-messaging:GetWhatsAppBusinessPublicKey and :PutWhatsAppBusinessPublicKey.")
+_PARAMETER = Meaning("invalid_parameter", "Check that the key is an RSA-2048 public key, and the ID of the number.")
+_MEANINGS = {
+    "AccessDeniedException": _PERMISSION,
+    "AccessDeniedByMetaException": Meaning(
+        "permission", "Meta refused it: check in WhatsApp Manager that the account is linked to AWS and not restricted."
+    ),
+    "ResourceNotFoundException": Meaning(
+        "not_found", "Give the ID of the number in AWS (phone-number-id-… or its ARN), and the region that it was linked in."
+    ),
+    "InvalidParametersException": _PARAMETER,
+    "ValidationException": _PARAMETER,
+    "ThrottledRequestException": THROTTLED,
+    "ThrottlingException": THROTTLED,
+    "TooManyRequestsException": THROTTLED,
+    "InternalServiceException": TEMPORARY,
+    "DependencyException": TEMPORARY,
+}
+for _code in ("InvalidSignatureException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
+              "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationTokenException"):
+    _MEANINGS[_code] = _CREDENTIAL
+
+
+class Aws(Provider):
+    """See Provider. A key that lives in KMS (C(kmsKeyArn)) is no concern of this collection, which keeps private keys itself."""
+
+    name = "aws"
+    capabilities = Capabilities()
+    options = (PROFILE, REGION)
+
+    def __init__(self, connection: Connection, http: HttpClient) -> None:
+        super().__init__(connection, http)
+        self._session, self._client = _make_client(connection)
+
+    @classmethod
+    def secrets_of(cls, connection: Connection) -> list[str]:
+        _load()
+        if connection.base_url:
+            check_base_url(connection.base_url, connection.allow_http)
+        return []  # they are boto3's; the client has them blotted out once it knows them
+
+    def check_number(self, phone_number_id: str) -> None:
+        if not re.fullmatch(r"phone-number-id-[0-9A-Za-z]+|arn:[0-9A-Za-z:_-]+:phone-number-id/[0-9A-Za-z]+", phone_number_id):
+            raise InvalidOptions(
+                f"phone_number_id '{phone_number_id[:60]}' is not the ID of a number in AWS.",
+                "Give phone-number-id-… or its ARN (aws socialmessaging get-linked-whatsapp-business-account lists them), not "
+                "Meta's ID.",
+            )
+
+    def read(self, phone_number_id: str, job: Job) -> PublishedKey:
+        answer = self._call("get_whatsapp_business_public_key", job, originationPhoneNumberId=phone_number_id)
+        return published_of(answer.get("businessPublicKey"), answer.get("businessPublicKeySignatureStatus"))
+
+    def write(self, phone_number_id: str, pem: str, job: Job) -> None:
+        self._call("put_whatsapp_business_public_key", job, originationPhoneNumberId=phone_number_id, businessPublicKey=pem)
+
+    def _call(self, operation: str, job: Job, **members: str) -> dict[str, t.Any]:
+        """Call the service. Raises WabaError."""
+        def once() -> dict[str, t.Any]:
+            self.http.begin(job)
+            try:
+                return t.cast("dict[str, t.Any]", getattr(self._client, operation)(**members))
+            except Exception as error:
+                raise self._error(error) from None
+
+        return self.http.repeat(once, operation.startswith("get_"), job)
+
+    def _error(self, error: Exception) -> WabaError:
+        """Turn an error of boto3 into ours. Its text can hold what was signed, and with it the session token."""
+        self._keep_credentials_secret()
+        if isinstance(error, WabaError):
+            return error
+        exceptions = _load().exceptions
+        cause = self.http.redact(str(error))[:300]
+        if isinstance(error, exceptions.ClientError):
+            return self._api_error(error.response)
+        unsent = (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError)
+        if isinstance(error, unsent):
+            return ConnectionFailed(f"AWS cannot be reached: {cause}.", "Check region, base_url and the network.",
+                                    outcome_unknown=False)
+        if isinstance(error, exceptions.ReadTimeoutError):
+            return Timeout(f"AWS did not answer within {self.connection.timeout:.1f} s.", "Check the network, or raise timeout.")
+        if isinstance(error, exceptions.SSLError):
+            return TlsError(f"The TLS connection to AWS was not accepted: {cause}.", "Name the CA with ca_path.",
+                            outcome_unknown=False)
+        if isinstance(error, exceptions.HTTPClientError):
+            return ConnectionFailed(f"The connection to AWS broke: {cause}.", "Run again.")
+        if _load().is_parser_error(error):
+            return InvalidAnswer("The answer of AWS is not understood.", "Check base_url, and whether a proxy answers for AWS.")
+        if isinstance(error, exceptions.BotoCoreError):  # no credentials, no such profile, a parameter of the wrong form
+            return InvalidOptions(f"boto3: {cause.rstrip('.')}.", "Check the AWS credentials, profile and region.")
+        raise error
+
+    def _api_error(self, response: dict[str, t.Any]) -> ApiError:
+        error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+        code, status = str(error.get("Code") or ""), int(metadata.get("HTTPStatusCode") or 0)
+        own = _MEANINGS.get(code) or meaning_of_status(status)
+        if own.kind == "token":
+            own = _CREDENTIAL
+        headers = {str(name).lower(): str(value) for name, value in metadata.get("HTTPHeaders", {}).items()}
+        return ApiError(
+            self.http.redact(str(error.get("Message") or "AWS names no reason"))[:500], http_status=status,
+            code=self.http.redact(code)[:60] or None, own_meaning=own, wait=wait_asked(headers) if own.throttled else None,
+        )
+
+    def _keep_credentials_secret(self) -> None:
+        try:
+            found = self._session.get_credentials().get_frozen_credentials()
+        except Exception:
+            return  # there are none, so none can show
+        self.http.keep_secret(*(value for value in found if value))
+
+
+class _Boto(t.NamedTuple):
+    boto3: t.Any
+    config: t.Any
+    exceptions: t.Any
+    is_parser_error: t.Callable[[Exception], bool]
+
+
+def _load() -> _Boto:
+    """Return boto3, imported only where it is used as that takes a third of a second. Raises MissingLibrary."""
+    try:
+        boto3 = importlib.import_module("boto3")
+        names = ("config", "exceptions", "parsers")
+        config, exceptions, parsers = (importlib.import_module(f"botocore.{name}") for name in names)
+    except ImportError:
+        raise MissingLibrary("boto3", BOTO3_MINIMUM) from None
+    require_library("boto3", BOTO3_MINIMUM, boto3.__version__)
+    return _Boto(boto3, config, exceptions, lambda error: isinstance(error, parsers.ResponseParserError))
+
+
+def _make_client(connection: Connection) -> tuple[t.Any, t.Any]:
+    """Return boto3's session and client. Raises InvalidOptions where profile or region are missing or wrong."""
+    boto = _load()
+    # No proxy for loopback: plain http is allowed there because it does not leave the machine.
+    own_proxies: dict[str, t.Any] = {"proxies": {}} if _is_this_machine(connection.base_url) else {}
+    config = boto.config.Config(
+        connect_timeout=connection.timeout, read_timeout=connection.timeout, retries={"total_max_attempts": 1},
+        user_agent_extra="waba.flows", max_pool_connections=64, **own_proxies,
+    )
+    try:
+        session = boto.boto3.session.Session(
+            profile_name=connection.option(PROFILE) or None, region_name=connection.option(REGION) or None
+        )
+        client = session.client(
+            "socialmessaging", endpoint_url=connection.base_url or None, verify=connection.verify, config=config
+        )
+        client.meta.events.register("after-call.socialmessaging", _check_body)
+        return session, client
+    except (boto.exceptions.BotoCoreError, ValueError) as error:
+        raise InvalidOptions(f"boto3: {str(error).rstrip('.')}.",
+                             "Check profile and region (host variables whatsapp_profile and whatsapp_region).") from None
+
+
+def _check_body(http_response: t.Any, model: t.Any, **dummy: t.Any) -> None:
+    """Raise InvalidAnswer for a body that is not the service's: boto3 takes one that is no JSON for an answer without members.
+
+    That would be "no key is set". Only a change is answered by an empty body.
+    """
+    if http_response.status_code >= 300:
+        return
+    body = http_response.content
+    try:
+        sound = isinstance(json.loads(body.decode("utf-8")), dict)
+    except ValueError:
+        sound = not body.strip() and model.http.get("method") != "GET"
+    if not sound:
+        raise InvalidAnswer(f"HTTP {http_response.status_code} came with a body that is not the service's.",
+                            "Check base_url, and whether a proxy answers for AWS.", http_status=http_response.status_code)
+
+
+def _is_this_machine(base_url: str | None) -> bool:
+    return bool(base_url) and (urlsplit(base_url or "").hostname or "") in ("127.0.0.1", "::1", "localhost")

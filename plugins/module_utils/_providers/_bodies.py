@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""What the answers of several providers have in common: Meta's members for a key, and bodies that are of no known form."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from .._errors import ApiError, InvalidAnswer, InvalidKey, Meaning, WabaError, meaning_of_status
+from .._http import Answer, wait_asked
+from .._keys import published_key
+from .._reconcile import PublishedKey
+
+KEY = "business_public_key"
+STATUS = "business_public_key_signature_status"
+Redact = t.Callable[[str], str]
+
+JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+def json_body(document: t.Any) -> bytes:
+    """Return a document as the body of a request."""
+    return json.dumps(document).encode()
+
+
+def has_members(row: t.Any) -> bool:
+    """Tell whether an object has at least one of Meta's members."""
+    return isinstance(row, dict) and (KEY in row or STATUS in row)
+
+
+def published_of(pem: t.Any, status: t.Any) -> PublishedKey:
+    """Return a key and its status as typed values. A blank or missing key means that none is set. Raises InvalidAnswer."""
+    if not isinstance(pem, (str, type(None))) or not isinstance(status, (str, type(None))):
+        raise unexpected("key and status are not text")
+    status = status.strip().upper() if status else None
+    if status and not re.fullmatch(r"[A-Z_]{1,40}", status):
+        raise unexpected("its status is not a word")
+    try:
+        key = published_key(pem or "")
+    except InvalidKey as error:
+        raise unexpected(f"the key in it cannot be read ({error.message})") from None
+    return PublishedKey(key.pem if key else None, key.fingerprint if key else None, status or None)
+
+
+def unexpected(why: str) -> InvalidAnswer:
+    """Return the error for an answer to a read that is of no form that is known."""
+    return InvalidAnswer(f"The API's answer is not understood: {why}.", "Nothing was changed for it; check base_url.")
+
+
+def not_json(answer: Answer, redact: Redact) -> InvalidAnswer:
+    """Return the error for an answer without an error status whose body is not JSON, or not of the API's form."""
+    kind = "an empty body" if not answer.body.strip() else "something that is not JSON"
+    if answer.document is not None:
+        kind = "JSON of another form"
+    content_type = redact(answer.headers.get("content-type", "no content type"))[:40]
+    return InvalidAnswer(
+        f"HTTP {answer.status} came with {kind} ({content_type}).", "Check base_url, and whether a proxy answers for the API.",
+        http_status=answer.status,
+    )
+
+
+def no_success(answer: Answer) -> InvalidAnswer:
+    """Return the error for an answer to a change that reports neither an error nor success."""
+    return InvalidAnswer("The API answered without an error, but did not report success.", "Run again.",
+                         http_status=answer.status, retryable=True)
+
+
+def api_error(
+    answer: Answer, redact: Redact, meanings: t.Mapping[str | int, Meaning], *,
+    code: t.Any = None, message: t.Any = None, details: t.Any = None,
+) -> ApiError:
+    """Return the error of a provider with codes of its own: C(meanings) by code or, where that is not known, by HTTP status."""
+    known = code if isinstance(code, (str, int)) and not isinstance(code, bool) and code != "" else None
+    own = meanings.get(known) if known is not None else None
+    own = own or meanings.get(answer.status) or meaning_of_status(answer.status)
+    return ApiError(
+        _text(message, redact) or "The API names no reason",
+        http_status=answer.status, code=redact(known)[:40] if isinstance(known, str) else known,
+        details=_text(details, redact), own_meaning=own, wait=wait_asked(answer.headers) if own.throttled else None,
+    )
+
+
+def bare_error(answer: Answer, redact: Redact, meanings: t.Mapping[str | int, Meaning]) -> WabaError:
+    """Return the error for an answer that holds no error of the API's form: by its HTTP status, or as one that is no JSON."""
+    if answer.status < 300:
+        return not_json(answer, redact)
+    return api_error(answer, redact, meanings, message="The API answered with an error status and no error body of its form")
+
+
+def _text(value: t.Any, redact: Redact) -> str | None:
+    """Return a text of the API's without secrets, and not without end."""
+    return redact(value)[:500] if isinstance(value, str) and value.strip() else None
