@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
-SLOW ?= tests/slow
+SLOW ?= tests/slow tests/integration
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test unit integration slow lint sanity bench build clean
@@ -33,16 +33,16 @@ demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox 
 	@$(BIN)/python tests/demo/demo.py
 
 test: $(VENV)/ready ## Run the tests
-	$(BIN)/python -m pytest -n $(JOBS) tests/unit tests/integration
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/unit tests/integration
 
 unit: $(VENV)/ready ## Run the unit tests alone
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
 
 integration: $(VENV)/ready ## Run the integration tests alone
-	$(BIN)/python -m pytest -n $(JOBS) tests/integration
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/integration
 
-slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, two runs at once
-	$(BIN)/python -m pytest -n $(JOBS) $(SLOW)
+slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, whole stories
+	$(BIN)/python -m pytest -n $(JOBS) -m slow $(SLOW)
 
 lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibull-changelog
 	PATH="$(abspath $(BIN)):$$PATH" tests/tools/lint.sh

@@ -21,7 +21,7 @@ import threading
 import time
 import typing as t
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
 from ._errors import (
     ApiError,
@@ -177,6 +177,13 @@ def check_scheme(parts: SplitResult, allow_http: bool, option: str, why: str) ->
         )
 
 
+def same_place(url: str) -> str:
+    """Return a base URL in a form that is the same for all ways to write it: case of the host, default port, last slash."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}{parts.path.rstrip('/')}"
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -267,14 +274,16 @@ class HttpClient:
     ) -> None:
         self._transport = transport
         self._options = options
-        self._secrets = sorted((s for s in secrets if s), key=len, reverse=True)
+        self._secrets: list[str] = []
+        self.keep_secret(*secrets)
         self._sleep = sleep
         self._clock = clock
         self._quiet_until = 0.0
 
     def keep_secret(self, *secrets: str) -> None:
         """Have these taken out of every message as well: what the API handed out, such as a token."""
-        self._secrets = sorted({*self._secrets, *(s for s in secrets if s)}, key=len, reverse=True)
+        forms = {form for one in secrets if one for form in (one, quote(one, safe=""), quote_plus(one))}
+        self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """Return the text with every secret of this client blotted out."""

@@ -16,6 +16,8 @@ from .test_rollout import assert_report_is_true, states
 
 REPLICA: dict[str, t.Any] = {"encryption_keys_replica_group": "whatsapp_replicas"}
 
+pytestmark = pytest.mark.slow
+
 
 def own(world: World, name: str = "default") -> list[str]:
     return [number for number in world.numbers if world.fleet.key_name(number) == name]

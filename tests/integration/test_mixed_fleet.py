@@ -141,6 +141,7 @@ def test_a_mixed_group_is_rotated(mixed: World) -> None:
     assert sources == {name: "recorded" if name in kaleyra else "read" for name in mixed.fleet.numbers}
 
 
+@pytest.mark.slow
 def test_an_unreadable_number_whose_fate_is_not_known_is_sent_its_key_again(mixed: World) -> None:
     """The connection is cut for good after the key was taken; the record says that either may be held."""
     assert mixed.run(encryption_keys_replace_foreign=True).status == 0
@@ -161,6 +162,7 @@ def test_an_unreadable_number_whose_fate_is_not_known_is_sent_its_key_again(mixe
     assert mixed.fingerprint("default", "current") == new
 
 
+@pytest.mark.slow
 def test_a_key_that_an_unreadable_number_is_on_record_to_hold_is_kept(mixed: World) -> None:
     """It could not be sent the new key for months; the old one outlives its retention, and cannot be revoked."""
     assert mixed.run(encryption_keys_replace_foreign=True).status == 0
@@ -180,6 +182,7 @@ def test_a_key_that_an_unreadable_number_is_on_record_to_hold_is_kept(mixed: Wor
     assert name in revoking.failures
 
 
+@pytest.mark.slow
 def test_a_failed_wave_goes_back_on_every_provider(mixed: World) -> None:
     assert mixed.run(encryption_keys_replace_foreign=True).status == 0
     before = mixed.fleet.held()
@@ -194,6 +197,7 @@ def test_a_failed_wave_goes_back_on_every_provider(mixed: World) -> None:
     assert {tuple(row["fingerprints"]) for row in mixed.keyring("default")["accepted"].values()} == {(current,)}
 
 
+@pytest.mark.slow
 def test_two_keys_for_the_numbers_of_one_app_are_refused(mixed: World) -> None:
     """Before anything is sent to them; the others go on."""
     first, second = sorted(fleet_of(mixed).of("gupshup"))
@@ -206,6 +210,7 @@ def test_two_keys_for_the_numbers_of_one_app_are_refused(mixed: World) -> None:
     assert outcomes(mixed)["number-01"] == "set"
 
 
+@pytest.mark.slow
 def test_no_secret_of_any_provider_shows(mixed: World) -> None:
     """At -vvvv, in success and while each API quotes the credential in its errors."""
     world, state = mixed, t.cast(State, mixed.fleet.state)

@@ -70,6 +70,7 @@ def test_an_endpoint_that_misses_the_key_stops_its_rotation_before_the_first_pos
     assert opens(broken.keys / "default" / manifest["keys"][0]["file"], ENDPOINT_PASSPHRASE)
 
 
+@pytest.mark.slow
 def test_check_mode_touches_neither_replica_nor_endpoint(ready: World) -> None:
     endpoint, replica = ready.add_endpoint("endpoint-1"), ready.add_replica("replica-1")
     options: dict[str, t.Any] = {"encryption_keys_force": True, "encryption_keys_replica_group": "whatsapp_replicas"}
@@ -94,6 +95,7 @@ def test_check_mode_touches_neither_replica_nor_endpoint(ready: World) -> None:
     assert (again.status, files(*folders)) == (0, before)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_only_a_url_is_proven_but_not_deployed_to(ready: World) -> None:
     endpoint = ready.add_endpoint("endpoint-1", whatsapp_endpoint_deploy=False)
     predicted = ready.run("waba.flows.rotate", "--check", encryption_keys_force=True)
@@ -123,6 +125,7 @@ def test_endpoints_that_cannot_be_used(ready: World) -> None:
     assert set(run.outcomes.values()) == {"skipped"}
 
 
+@pytest.mark.slow
 def test_hooks(ready: World) -> None:
     """The user's tasks get the keys and reload the endpoints; where that fails nothing is published until it is made up for."""
     endpoint = ready.add_endpoint("endpoint-1")
@@ -203,6 +206,7 @@ def test_a_number_that_fails_in_wave_2_of_4(ready: World, on_failure: str) -> No
     assert {ready.fleet.held()[name] for name in names} == {expected} == {ready.fingerprint("default", "current")}
 
 
+@pytest.mark.slow
 def test_rolling_back_later(ready: World) -> None:
     """To a retired key by its fingerprint; the schedule does not undo it."""
     endpoint = ready.add_endpoint("endpoint-1")
@@ -234,6 +238,7 @@ def test_rolling_back_later(ready: World) -> None:
     assert (tomorrow.status, len(ready.box.posts), ready.fingerprint("default", "current")) == (0, 0, old)
 
 
+@pytest.mark.slow
 def test_rolling_back_is_refused_where_an_endpoint_does_not_prove_it(ready: World) -> None:
     old = ready.fleet.old_keys["default"].fingerprint
     assert ready.run(encryption_keys_force=True).status == 0
@@ -248,6 +253,7 @@ def test_rolling_back_is_refused_where_an_endpoint_does_not_prove_it(ready: Worl
 # -- a leaked key
 
 
+@pytest.mark.slow
 def test_revoking_a_leaked_key(ready: World) -> None:
     """It rotates once, destroys the key once no number holds it, and says what that means."""
     endpoint, replica = ready.add_endpoint("endpoint-1"), ready.add_replica("replica-1")
@@ -283,6 +289,7 @@ def test_revoking_a_leaked_key(ready: World) -> None:
 # -- retention
 
 
+@pytest.mark.slow
 def test_a_retention_below_a_week_is_refused(ready: World) -> None:
     run = ready.run(encryption_keys_retention="6d", encryption_keys_force=True)
     assert run.status == 2
@@ -293,6 +300,7 @@ def test_a_retention_below_a_week_is_refused(ready: World) -> None:
 # -- replicas
 
 
+@pytest.mark.slow
 def test_a_lost_vault_host_is_rebuilt_from_a_replica(ready: World) -> None:
     """Nothing is generated in its place meanwhile, and the command that the message names brings back every key."""
     replica = ready.add_replica("replica-1")
@@ -333,6 +341,7 @@ def test_nothing_is_published_without_the_replica(ready: World) -> None:
 # -- passphrases
 
 
+@pytest.mark.slow
 def test_changing_the_passphrase(ready: World) -> None:
     endpoint, replica = ready.add_endpoint("endpoint-1"), ready.add_replica("replica-1")
     options: dict[str, t.Any] = {"encryption_keys_replica_group": "whatsapp_replicas"}
@@ -356,6 +365,7 @@ def test_changing_the_passphrase(ready: World) -> None:
 # -- the API's moods
 
 
+@pytest.mark.slow
 def test_the_api_says_success_and_keeps_the_old_key(ready: World) -> None:
     """GET says VALID, but for another key: that is not verified, and the wave stops."""
     ready.box.fault(ready.fleet.numbers["number-01"], "ignored_post", times=-1)
@@ -367,6 +377,7 @@ def test_the_api_says_success_and_keeps_the_old_key(ready: World) -> None:
     assert ready.run().status == 0
 
 
+@pytest.mark.slow
 def test_a_token_that_expires_while_rotating(ready: World) -> None:
     """What is done is kept and named; with a new token the next run finishes with the same key."""
     token = ready.fleet.state.tokens[ready.fleet.token(ready.fleet.wabas["number-01"])]
@@ -419,6 +430,7 @@ def test_report_and_summary(ready: World) -> None:
     assert "No endpoint was asked" in run.output
 
 
+@pytest.mark.slow
 def test_runs_that_change_nothing_share_one_report(ready: World) -> None:
     assert ready.run(encryption_keys_force=True).status == 0
     for dummy in range(2):
@@ -430,5 +442,6 @@ def test_runs_that_change_nothing_share_one_report(ready: World) -> None:
     assert len(list(ready.keys.glob("report-*.json"))) == 2
 
 
+@pytest.mark.slow
 def test_parsing_can_fail() -> None:
     assert Run(0, "nothing").rows == {}

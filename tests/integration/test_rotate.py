@@ -243,6 +243,7 @@ def start(world: World, **variables: t.Any) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_vault_host_lost_while_publishing_the_table_still_shows(world: World, tmp_path: Path) -> None:
     """What was published is told, and the next run promotes it."""
     world.import_old_keys()
@@ -349,6 +350,7 @@ def test_token_and_app_secret_from_the_environment(world: World) -> None:
     assert all(request.has_app_secret_proof for request in world.box.requests)
 
 
+@pytest.mark.slow
 def test_demo_runs(tmp_path: Path) -> None:
     """The demo is what a newcomer sees first."""
     environment = {**os.environ, "HOME": str(tmp_path)}

@@ -34,3 +34,11 @@ def small_estate(ready: World) -> t.Iterator[Estate]:
     """The same with one key and its 15 numbers."""
     with Estate(ready, ("default",)) as estate:
         yield estate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder as slow, so that its tests need not say so one by one."""
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.slow)

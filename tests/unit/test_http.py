@@ -825,3 +825,8 @@ def test_requests_must_be_there_and_new_enough(version: str | None, why: str, mo
     with pytest.raises(MissingLibrary, match=r"requests >= 2\.25\.1") as caught:
         Transport()
     assert why in str(caught.value)
+
+
+def test_a_secret_is_blotted_out_as_it_looks_in_a_url_too() -> None:
+    client = HttpClient(Transport(), HttpOptions(1.0, 0, True), ["fake+tok/en=="])
+    assert "tok" not in client.redact("a fake+tok/en== b fake%2Btok%2Fen%3D%3D c")

@@ -61,7 +61,9 @@ _MEANINGS = {
     "InternalServiceException": TEMPORARY,
     "DependencyException": TEMPORARY,
 }
-for _code in ("InvalidSignatureException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
+_STATUS_MEANINGS = {"token": _CREDENTIAL, "permission": _PERMISSION}
+for _code in ("RequestExpired", "InvalidSignatureException",
+              "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
               "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationTokenException"):
     _MEANINGS[_code] = _CREDENTIAL
 
@@ -91,6 +93,10 @@ class Aws(Provider):
                 "Give phone-number-id-… or its ARN (aws socialmessaging get-linked-whatsapp-business-account lists them), not "
                 "Meta's ID.",
             )
+
+    @classmethod
+    def holder(cls, connection: Connection, phone_number_id: str) -> str:
+        return re.split(r"phone-number-id[-/]", phone_number_id)[-1]  # the same in the ID and in the ARN
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         answer = self._call("get_whatsapp_business_public_key", job, originationPhoneNumberId=phone_number_id)
@@ -125,7 +131,7 @@ class Aws(Provider):
                                     outcome_unknown=False)
         if isinstance(error, exceptions.ReadTimeoutError):
             return Timeout(f"AWS did not answer within {self.connection.timeout:.1f} s.", "Check the network, or raise timeout.")
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, exceptions.SSLError) and "certificate verify failed" in str(error):
             return TlsError(f"The TLS connection to AWS was not accepted: {cause}.", "Name the CA with ca_path.",
                             outcome_unknown=False)
         if isinstance(error, exceptions.HTTPClientError):
@@ -139,10 +145,7 @@ class Aws(Provider):
     def _api_error(self, response: dict[str, t.Any]) -> ApiError:
         error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
         code, status = str(error.get("Code") or ""), int(metadata.get("HTTPStatusCode") or 0)
-        own = _MEANINGS.get(code) or meaning_of_status(status)
-        if own.kind == "token":
-            own = _CREDENTIAL
-        headers = {str(name).lower(): str(value) for name, value in metadata.get("HTTPHeaders", {}).items()}
+        own, headers = _meaning(code, status), _lower(metadata.get("HTTPHeaders", {}))
         return ApiError(
             self.http.redact(str(error.get("Message") or "AWS names no reason"))[:500], http_status=status,
             code=self.http.redact(code)[:60] or None, own_meaning=own, wait=wait_asked(headers) if own.throttled else None,
@@ -153,7 +156,7 @@ class Aws(Provider):
             found = self._session.get_credentials().get_frozen_credentials()
         except Exception:
             return  # there are none, so none can show
-        self.http.keep_secret(*(value for value in found if value))
+        self.http.keep_secret(found.secret_key or "", found.token or "")
 
 
 class _Boto(t.NamedTuple):
@@ -191,28 +194,44 @@ def _make_client(connection: Connection) -> tuple[t.Any, t.Any]:
         client = session.client(
             "socialmessaging", endpoint_url=connection.base_url or None, verify=connection.verify, config=config
         )
-        client.meta.events.register("after-call.socialmessaging", _check_body)
+        client.meta.events.register("before-parse.socialmessaging", _check_body)
         return session, client
     except (boto.exceptions.BotoCoreError, ValueError) as error:
         raise InvalidOptions(f"boto3: {str(error).rstrip('.')}.",
                              "Check profile and region (host variables whatsapp_profile and whatsapp_region).") from None
 
 
-def _check_body(http_response: t.Any, model: t.Any, **dummy: t.Any) -> None:
-    """Raise InvalidAnswer for a body that is not the service's: boto3 takes one that is no JSON for an answer without members.
+def _check_body(response_dict: dict[str, t.Any], operation_model: t.Any, **dummy: t.Any) -> None:
+    """Raise an error for a body that is not the service's, before boto3 looks at it.
 
-    That would be "no key is set". Only a change is answered by an empty body.
+    It takes one that is no JSON for an answer without members, which would be "no key is set", and fails in odd ways with other
+    JSON. Only a change is answered by an empty body.
     """
-    if http_response.status_code >= 300:
-        return
-    body = http_response.content
+    status, body = int(response_dict["status_code"]), response_dict["body"]
     try:
         sound = isinstance(json.loads(body.decode("utf-8")), dict)
     except ValueError:
-        sound = not body.strip() and model.http.get("method") != "GET"
-    if not sound:
-        raise InvalidAnswer(f"HTTP {http_response.status_code} came with a body that is not the service's.",
-                            "Check base_url, and whether a proxy answers for AWS.", http_status=http_response.status_code)
+        sound = not body.strip() and operation_model.http.get("method") != "GET" and status < 300
+    if sound:
+        return
+    if 300 <= status < 400:
+        raise InvalidAnswer(f"AWS answered with a redirect (HTTP {status}); it was not followed.", "Check base_url.",
+                            http_status=status)
+    if status >= 400:
+        raise ApiError("AWS answered with an error status and no error body of its form", http_status=status,
+                       own_meaning=_meaning("", status), wait=wait_asked(_lower(response_dict["headers"])))
+    raise InvalidAnswer(f"HTTP {status} came with a body that is not the service's.",
+                        "Check base_url, and whether a proxy answers for AWS.", http_status=status)
+
+
+def _lower(headers: t.Mapping[str, t.Any]) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _meaning(code: str, status: int) -> Meaning:
+    """Return what an error of AWS means, by its class, else by its HTTP status; Meta's own remedies are of no use there."""
+    own = _MEANINGS.get(code) or meaning_of_status(status)
+    return _STATUS_MEANINGS.get(own.kind, own) if code not in _MEANINGS else own
 
 
 def _is_this_machine(base_url: str | None) -> bool:

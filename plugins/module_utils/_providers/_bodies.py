@@ -76,6 +76,8 @@ def api_error(
     code: t.Any = None, message: t.Any = None, details: t.Any = None,
 ) -> ApiError:
     """Return the error of a provider with codes of its own: C(meanings) by code or, where that is not known, by HTTP status."""
+    if isinstance(code, str) and code.isascii() and code.isdigit():  # some gateways send numbers as text
+        code = int(code[:9])
     known = code if isinstance(code, (str, int)) and not isinstance(code, bool) and code != "" else None
     own = meanings.get(known) if known is not None else None
     own = own or meanings.get(answer.status) or meaning_of_status(answer.status)

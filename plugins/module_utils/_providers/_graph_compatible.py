@@ -14,7 +14,7 @@ import re
 from urllib.parse import quote
 
 from .._errors import InvalidOptions, WabaError
-from .._http import Answer, HttpClient, Job, Request, check_base_url
+from .._http import Answer, HttpClient, Job, Request, check_base_url, same_place
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret
 from ._bodies import JSON_HEADERS, KEY, json_body
@@ -46,6 +46,7 @@ QUERY = Option("credential_query")
 BODY = Option("body_format", choices=("form", "json"))
 
 _PLACE = "{phone_number_id}"
+_OWN_HEADERS = ("host", "content-type", "content-length", "transfer-encoding", "connection", "accept", "accept-encoding")
 
 
 class GraphCompatible(Provider):
@@ -78,7 +79,7 @@ class GraphCompatible(Provider):
         if _PLACE in gateway.path:
             return phone_number_id
         credential = hashlib.sha256(connection.option(ACCESS_TOKEN).encode()).hexdigest()
-        return f"{gateway.base_url}{gateway.path} {credential}"  # the credential alone tells which number is meant
+        return f"{same_place(gateway.base_url)}{gateway.path} {credential}"  # the credential alone tells which number is meant
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         request = Request("GET", self._url(phone_number_id), self._headers, self._query)
@@ -106,16 +107,23 @@ def gateway_of(connection: Connection) -> Gateway:
         "query": connection.option(QUERY), "body": connection.option(BODY), "base_url": connection.base_url,
     }
     preset = PRESETS.get(connection.option(PRESET), Gateway())
+    if given["header"] or given["query"]:  # one place goes before that of the preset
+        preset = dataclasses.replace(preset, header="", query="")
     gateway = dataclasses.replace(preset, **{name: value for name, value in given.items() if value})
     if not gateway.base_url:
         raise InvalidOptions("Neither base_url nor preset is given.", "Set base_url (host variable whatsapp_base_url).")
     if bool(gateway.header) == bool(gateway.query):
         raise InvalidOptions("It is not clear where the credential goes.", "Set either credential_header or credential_query.")
-    if not re.fullmatch(r"[A-Za-z0-9-]*", gateway.header) or not re.fullmatch(r"[A-Za-z0-9_.-]*", gateway.query):
+    if gateway.scheme and not gateway.header:
+        raise InvalidOptions("credential_scheme goes with credential_header only.")
+    if gateway.header.lower() in _OWN_HEADERS:
+        raise InvalidOptions(f"credential_header cannot be {gateway.header}, which the request needs for itself.")
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", gateway.header) or not re.fullmatch(r"[A-Za-z0-9_.-]*", gateway.query):
         raise InvalidOptions("credential_header or credential_query is not a name of letters, digits and dashes.")
     if not re.fullmatch(r"[A-Za-z0-9-]*", gateway.scheme):
         raise InvalidOptions("credential_scheme is not one word, such as Bearer.")
-    if not re.fullmatch(r"(/[A-Za-z0-9_.~%+-]+)+", gateway.path.replace(_PLACE, "0")):
+    path = gateway.path.replace(_PLACE, "0")
+    if not re.fullmatch(r"(/[A-Za-z0-9_.~%+-]+)+", path) or {".", ".."} & set(path.split("/")):
         raise InvalidOptions(f"path_template '{gateway.path[:80]}' is not a path.",
                              f"It starts with a slash, has no query, and {_PLACE} is its only place for a value.")
     return dataclasses.replace(gateway, base_url=check_base_url(gateway.base_url, connection.allow_http))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._errors import InvalidOptions, Meaning, WabaError
+from .._errors import TEMPORARY, THROTTLED, InvalidOptions, Meaning, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret, required
@@ -26,6 +26,8 @@ _MEANINGS: t.Mapping[str | int, Meaning] = {
     401: _CREDENTIAL,
     403: _CREDENTIAL,
     404: Meaning("not_found", "Check app_id, and that the app is one of this partner's."),
+    429: THROTTLED,
+    500: TEMPORARY,
 }
 
 
@@ -79,4 +81,4 @@ class Gupshup(Provider):
             return None
         details = document.get("details")
         return api_error(answer, self.http.redact, _MEANINGS, code=document.get("code"),
-                         message=details or document.get("message"), details=details)
+                         message=details if isinstance(details, str) else document.get("message"), details=details)

@@ -12,7 +12,7 @@ import re
 import typing as t
 from urllib.parse import quote
 
-from .._errors import TEMPORARY, InvalidOptions, Meaning, NotReadable, WabaError
+from .._errors import TEMPORARY, InvalidAnswer, InvalidOptions, Meaning, NotReadable, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider, header_secret, required
@@ -62,7 +62,9 @@ class Kaleyra(Provider):
 
     @classmethod
     def secrets_of(cls, connection: Connection) -> list[str]:
-        required(connection, SID, "SID")
+        sid = required(connection, SID, "SID")
+        if not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", sid):
+            raise InvalidOptions(f"sid '{sid[:80]}' is not one of letters and digits.", "Copy it from the account's page.")
         key = header_secret(connection, API_KEY, "API key")
         _base_url(connection)
         return [key]
@@ -90,8 +92,11 @@ class Kaleyra(Provider):
 
     def _classify_read(self, answer: Answer) -> WabaError | None:
         # Refused as a request, and neither for its credential nor for its rate: there is nothing to read from.
-        if 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 429):
+        code = answer.document.get("code") if isinstance(answer.document, dict) else None
+        if 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 429) and _MEANINGS.get(code or "") != _CREDENTIAL:
             return _not_readable(f"it answers HTTP {answer.status}")
+        if answer.status < 300 and (not answer.body.strip() or isinstance(answer.document, list)):
+            return _not_readable("its answer does not have Meta's members")
         return self._classify(answer)
 
     def _classify(self, answer: Answer) -> WabaError | None:
@@ -124,7 +129,10 @@ def _parse_read(document: t.Any) -> PublishedKey:
     row = next((candidate for candidate in candidates if has_members(candidate)), None)
     if row is None:
         raise _not_readable("its answer does not have Meta's members")
-    return published_of(row.get(KEY), row.get(STATUS))
+    try:
+        return published_of(row.get(KEY), row.get(STATUS))
+    except InvalidAnswer as error:
+        raise _not_readable(error.message) from None
 
 
 def _not_readable(why: str) -> NotReadable:

@@ -13,7 +13,7 @@ import threading
 import typing as t
 
 from .._errors import TEMPORARY, THROTTLED, ApiError, InvalidOptions, Meaning, WabaError
-from .._http import Answer, HttpClient, Job, Request, check_base_url
+from .._http import Answer, HttpClient, Job, Request, check_base_url, same_place
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider, required
 from ._bodies import (
@@ -25,6 +25,7 @@ from ._bodies import (
     has_members,
     json_body,
     no_success,
+    not_json,
     published_of,
     unexpected,
 )
@@ -82,7 +83,7 @@ class OnPremises(Provider):
 
     @classmethod
     def holder(cls, connection: Connection, phone_number_id: str) -> str:
-        return (connection.base_url or "").rstrip("/").lower()
+        return same_place(connection.base_url or "")
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         row = self._call("GET", None, job).document
@@ -118,7 +119,11 @@ class OnPremises(Provider):
                 headers = {"Authorization": f"Basic {_basic(self.connection)}"}
                 # A login that is sent twice gives two tokens, of which one is not used.
                 request = Request("POST", f"{self._base}/v1/users/login", headers, body=b"", repeatable=True)
-                self._token = _token_of(self.http.call(request, self._classify, job).document)
+                try:
+                    self._token = _token_of(self.http.call(request, self._classify, job).document)
+                except WabaError as error:
+                    error.outcome_unknown = False  # whatever was to be sent under the token was not sent
+                    raise
                 self.http.keep_secret(self._token)
             return self._token
 
@@ -131,7 +136,7 @@ class OnPremises(Provider):
                              details=first.get("details"))
         if answer.status >= 300 or not isinstance(document, (dict, list)):
             return bare_error(answer, self.http.redact, _MEANINGS)
-        return None
+        return not_json(answer, self.http.redact) if errors else None
 
 
 def _base_url(connection: Connection) -> str:
