@@ -9,7 +9,7 @@ JOBS ?= 2
 SLOW ?= tests/slow tests/integration
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow lint sanity bench build clean
+.PHONY: help demo test unit integration slow browser lint sanity bench build clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,9 @@ integration: $(VENV)/ready ## Run the integration tests alone
 
 slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, whole stories
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(SLOW)
+
+browser: $(VENV)/ready ## Drive the page of a report in Debian's chromium, where there is one
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibull-changelog
 	PATH="$(abspath $(BIN)):$$PATH" tests/tools/lint.sh

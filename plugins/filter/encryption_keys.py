@@ -10,6 +10,9 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _audit as audit,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
     _endings as endings,
 )
 from ansible_collections.waba.flows.plugins.plugin_utils import (
@@ -17,6 +20,10 @@ from ansible_collections.waba.flows.plugins.plugin_utils import (
 )
 from ansible_collections.waba.flows.plugins.plugin_utils import (
     _keyring_rows as keyrings,
+)
+from ansible_collections.waba.flows.plugins.plugin_utils import (
+    _metrics,
+    _page,
 )
 from ansible_collections.waba.flows.plugins.plugin_utils import (
     _plan as plan,
@@ -58,7 +65,9 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,
     endings.undo_rings, endings.given_up_rows, endings.undone_rows, endings.revocation, endings.revocation_notes,
     endings.finished_rows, endings.changed_keyrings, endings.late_failures,
-    report.make_report,
+    report.make_report, keyrings.written_lines,
+    audit.accepted_verdicts, audit.labels_of, audit.audited_rows, audit.held_proofs, audit.make_audit,
+    _page.page_parts, _metrics.metrics,
 )
 STEPS: dict[str, t.Callable[..., t.Any]] = {
     "fleet": _fleet, "numbers": _numbers, **{function.__name__: function for function in _FUNCTIONS},

@@ -207,6 +207,18 @@ def restored_lines(results: Rows) -> list[str]:
     return lines
 
 
+def written_lines(pairs: t.Iterable[t.Sequence[t.Any]], host: str = "") -> list[str]:
+    """Return a line for each file that was to be written: where it is, or why it is not. Skipped ones have none."""
+    lines = []
+    for what, result in pairs:
+        if result.get("skipped"):
+            continue
+        failed = result.get("failed") or result.get("unreachable") or not result.get("dest")
+        where = f"{result.get('dest')} on {host}" if host else result.get("dest")
+        lines.append(f"{what} could not be kept: {said(result, 'the host gave no answer')}" if failed else f"{what}: {where}")
+    return lines
+
+
 def said(result: Row, otherwise: str) -> str:
     return str(result.get("msg") or otherwise)
 

@@ -26,6 +26,7 @@ from tests.fleet import Endpoint, Fleet, example_fleet, fingerprint_of, local_va
 
 DEMO = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / ".demo"
 REPORT = DEMO / "report.txt"
+PAGE = DEMO / "audit.html"
 PASSPHRASE = "a-demo-passphrase-that-protects-nothing"
 ENDPOINT_PASSPHRASE = "another-demo-passphrase-for-the-endpoints"
 
@@ -153,6 +154,10 @@ def run_demo(api: Api, fleet: Fleet, endpoints: list[Endpoint]) -> None:
     playbook(api, rotate, "-e", allowed, expect=0)
     title("The fleet at the end")
     show_state(api, fleet)
+    title("Audit: what each number holds, and whether the endpoints decrypt it; with a page for the browser")
+    outputs = {"encryption_keys_page_path": str(PAGE), "encryption_keys_report_path": str(DEMO / "audit.json"),
+               "encryption_keys_metrics_path": str(DEMO / "audit.prom")}
+    playbook(api, "waba.flows.audit", "-e", json.dumps(outputs), expect=0)
     title("On the vault host, and on the endpoint hosts")
     paths = [path for folder in (DEMO / "keys", good.keys, broken.keys) for path in folder.rglob("*")]
     for path in sorted(paths):
@@ -178,6 +183,7 @@ def main() -> None:
             endpoint.stop()
         api.stop()
     print(f"\nAll of this is in {REPORT}. Inventory, keyrings and the reports of the runs (keys/report-*.json) lie beside it.")
+    print(f"The fleet as a page for the browser: {PAGE}")
 
 
 if __name__ == "__main__":

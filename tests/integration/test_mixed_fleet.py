@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet import Fleet, Inventory, OldKey, fingerprint_of
-from tests.sandbox import DEFAULT_TOKEN, PROVIDERS, Account, Sandbox, State, make_mixed_state
+from tests.sandbox import DEFAULT_TOKEN, PROVIDERS, Account, Sandbox, make_mixed_state
 
 from .conftest import World, files, shift
 from .test_rollout import assert_report_is_true
@@ -213,7 +213,7 @@ def test_two_keys_for_the_numbers_of_one_app_are_refused(mixed: World) -> None:
 @pytest.mark.slow
 def test_no_secret_of_any_provider_shows(mixed: World) -> None:
     """At -vvvv, in success and while each API quotes the credential in its errors."""
-    world, state = mixed, t.cast(State, mixed.fleet.state)
+    world, state = mixed, mixed.fleet.state
     world.environment.update(ANSIBLE_LOG_PATH=str(world.folder / "ansible.log"))
     texts = []
     with ProcessList() as processes:

@@ -64,7 +64,7 @@ def first_has_new_passphrase(estate: Estate) -> bool:
 
 STAGE, COPY, DEPLOY = "Have the key to publish ready", "Copy the keyrings to the replicas", "Put keys and manifests on"
 PROVE, PROMOTE, PRUNE = "Ask the endpoints to decrypt", "Make the pending key the current one", "Remove the keys that nobody"
-WAVE = "Publish to "
+WAVE = "Publish and verify: a wave"
 
 # With more than one point, the run that goes on is killed again, at the next.
 ROTATION = {
@@ -92,7 +92,7 @@ ROLLBACK = [
 UNDO = {
     "before": Point("Read the keyrings of the keys that were stopped", within=0.3),
     "giving up": Point("Give up the pending keys", within=0.7),
-    "going back": Point("Publish the previous keys, and verify", when=posts(19)),
+    "going back": Point("Publish and verify: the previous keys", when=posts(19)),
 }
 REVOCATION = {
     "staging, publishing": [Point(STAGE, within=0.7), Point(WAVE, nth=3, when=posts(8))],

@@ -99,7 +99,7 @@ def test_a_run_that_lags_behind_takes_no_key_away(small_estate: Estate, task: st
     slow.wait_for(task)
     slow.stop()
     other = estate.start(**FORCED.variables)
-    other.wait_for("Publish to ", 2)
+    other.wait_for("Publish and verify: a wave", 2)
     other.wait_until(lambda: len(estate.world.box.posts) >= 2)
     other.stop()
     time.sleep(0.2)  # what was sent is still worked on

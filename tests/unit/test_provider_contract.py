@@ -214,7 +214,7 @@ def test_a_connection_that_is_cut_after_the_key_was_taken(rig: Rig, keys: Keys) 
 @pytest.mark.parametrize("kind", ["html", "empty", "body", "truncated", "redirect"])
 def test_garbage_is_not_taken_for_a_key(rig: Rig, keys: Keys, kind: str) -> None:
     rig.hold(keys.a)
-    more = {"body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
+    more: dict[str, Params] = {"body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
             "html": {"status": 200}, "empty": {"status": 200}}
     rig.faults(kind, times=-1, **more.get(kind, {}))
     result = rig.set(keys.b, retries=0, expected_fingerprints=[])
@@ -225,7 +225,7 @@ def test_garbage_is_not_taken_for_a_key(rig: Rig, keys: Keys, kind: str) -> None
 
 @pytest.mark.parametrize("kind", ["html", "empty", "body", "redirect", "reset"])
 def test_garbage_is_not_taken_for_success(rig: Rig, keys: Keys, kind: str) -> None:
-    more = {"body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
+    more: dict[str, Params] = {"body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
             "html": {"status": 200}, "empty": {"status": 200}}
     rig.faults(kind, method="POST", times=-1, **more.get(kind, {}))
     result = rig.set(keys.a, retries=0, verify_timeout=0.0)

@@ -63,7 +63,7 @@ def test_the_filter_takes_a_step() -> None:
 
 
 def test_a_step_that_there_is_not_is_named() -> None:
-    with pytest.raises(AnsibleFilterError, match="has no step 'publish'; there are aim, "):
+    with pytest.raises(AnsibleFilterError, match="has no step 'publish'; there are accepted_verdicts, aim, "):
         encryption_keys([], "publish")
 
 
