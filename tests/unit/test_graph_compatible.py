@@ -356,8 +356,8 @@ def test_a_gateway_that_echoes_the_credential_does_not_get_it_into_messages(plac
 
 @pytest.mark.parametrize("kind", ["reset", "redirect", "html", "big_body", "truncated"])
 def test_a_credential_in_the_query_is_in_no_message(kind: str, channels: Channels, keys: Keys) -> None:
-    channels.box.fault("*", kind, times=-1, **({"location": "http://127.0.0.1:9/"} if kind == "redirect" else {}),
-                    **({"bytes": 3000000} if kind == "big_body" else {}))
+    more: dict[str, Params] = {"redirect": {"location": "http://127.0.0.1:9/"}, "big_body": {"bytes": 3000000}}
+    channels.box.fault("*", kind, times=-1, **more.get(kind, {}))
     result = fleet(channels.rows, keys, retries=0)
     assert [row["outcome"] for row in result["numbers"]] == ["failed"] * 3
     for row in channels.rows:

@@ -211,12 +211,16 @@ def test_a_connection_that_is_cut_after_the_key_was_taken(rig: Rig, keys: Keys) 
     assert (result["outcome"], result["changed"], rig.state.business_public_key) == (first_set(rig), True, keys.a.pem)
 
 
+GARBAGE: dict[str, Params] = {
+    "body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
+    "html": {"status": 200}, "empty": {"status": 200},
+}
+
+
 @pytest.mark.parametrize("kind", ["html", "empty", "body", "truncated", "redirect"])
 def test_garbage_is_not_taken_for_a_key(rig: Rig, keys: Keys, kind: str) -> None:
     rig.hold(keys.a)
-    more: dict[str, Params] = {"body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
-            "html": {"status": 200}, "empty": {"status": 200}}
-    rig.faults(kind, times=-1, **more.get(kind, {}))
+    rig.faults(kind, times=-1, **GARBAGE.get(kind, {}))
     result = rig.set(keys.b, retries=0, expected_fingerprints=[])
     assert result["failed"] is True
     assert result["outcome"] in ("failed", "refused")
@@ -225,9 +229,7 @@ def test_garbage_is_not_taken_for_a_key(rig: Rig, keys: Keys, kind: str) -> None
 
 @pytest.mark.parametrize("kind", ["html", "empty", "body", "redirect", "reset"])
 def test_garbage_is_not_taken_for_success(rig: Rig, keys: Keys, kind: str) -> None:
-    more: dict[str, Params] = {"body": {"body": '["odd", 1]', "status": 200}, "redirect": {"location": "http://127.0.0.1:9/"},
-            "html": {"status": 200}, "empty": {"status": 200}}
-    rig.faults(kind, method="POST", times=-1, **more.get(kind, {}))
+    rig.faults(kind, method="POST", times=-1, **GARBAGE.get(kind, {}))
     result = rig.set(keys.a, retries=0, verify_timeout=0.0)
     assert result["failed"] is True
     assert result["outcome"] == "failed"

@@ -159,8 +159,10 @@ class OnPremises(Driver):
 
     name = "on_premises"
     path = "/v1/settings/business/whatsapp_business_encryption"
-    refusals: ClassVar = {"key": (400, 1009), "missing": (400, 1008), "credential": (401, 1005), "unregistered": (403, 1005),
-                "throttle": (429, 1015), "failed": (500, 1014)}
+    refusals: ClassVar = {
+        "key": (400, 1009), "missing": (400, 1008), "credential": (401, 1005), "unregistered": (403, 1005),
+        "throttle": (429, 1015), "failed": (500, 1014),
+    }
     token = None
 
     def login(self):
@@ -197,9 +199,11 @@ class Kaleyra(Driver):
 
     name = "kaleyra"
     unknown = "+15550000000"
-    refusals: ClassVar = {"key": (400, "WA-400"), "missing": (400, "WA-400"), "credential": (401, "RBC001"),
-                "unknown": (400, "WA-400"), "unregistered": (400, "WA-400"), "throttle": (429, "WA-429"),
-                "failed": (500, "WA-500")}
+    refusals: ClassVar = {
+        "key": (400, "WA-400"), "missing": (400, "WA-400"), "credential": (401, "RBC001"),
+        "unknown": (400, "WA-400"), "unregistered": (400, "WA-400"), "throttle": (429, "WA-429"),
+        "failed": (500, "WA-500"),
+    }
 
     def __init__(self, box, index=1):
         super().__init__(box, index)
@@ -228,8 +232,10 @@ class GraphCompatible(Driver):
     """Names the number in the path, and sends the token in the query."""
 
     name = "graph_compatible"
-    refusals: ClassVar = {"key": (400, 100), "missing": (400, 100), "credential": (401, 190), "unknown": (400, 100),
-                "unregistered": (400, 133010), "throttle": (429, 130429), "failed": (500, 131000)}
+    refusals: ClassVar = {
+        "key": (400, 100), "missing": (400, 100), "credential": (401, 190), "unknown": (400, 100),
+        "unregistered": (400, 133010), "throttle": (429, 130429), "failed": (500, 131000),
+    }
 
     @property
     def path(self):
@@ -255,8 +261,10 @@ class Gupshup(Driver):
     """One key an app."""
 
     name = "gupshup"
-    refusals: ClassVar = {"key": (400, 400), "missing": (400, 400), "credential": (401, 401), "unregistered": (400, 400),
-                "throttle": (429, 429), "failed": (500, 500)}
+    refusals: ClassVar = {
+        "key": (400, 400), "missing": (400, 400), "credential": (401, 401), "unregistered": (400, 400),
+        "throttle": (429, 429), "failed": (500, 500),
+    }
 
     @property
     def path(self):
@@ -288,10 +296,12 @@ class Aws(Driver):
     key_members = ("businessPublicKey", "businessPublicKeySignatureStatus")
     blank = (None, None)
     path = "/v1/whatsapp/business-public-key"
-    refusals: ClassVar = {"key": (400, "InvalidParametersException"), "missing": (400, "ValidationException"),
-                "credential": (403, "InvalidSignatureException"), "unknown": (404, "ResourceNotFoundException"),
-                "unregistered": (403, "AccessDeniedByMetaException"), "throttle": (429, "ThrottledRequestException"),
-                "failed": (500, "InternalServiceException")}
+    refusals: ClassVar = {
+        "key": (400, "InvalidParametersException"), "missing": (400, "ValidationException"),
+        "credential": (403, "InvalidSignatureException"), "unknown": (404, "ResourceNotFoundException"),
+        "unregistered": (403, "AccessDeniedByMetaException"), "throttle": (429, "ThrottledRequestException"),
+        "failed": (500, "InternalServiceException"),
+    }
     service = "social-messaging"
     skew = 0
     extra: ClassVar[dict[str, str]] = {}
