@@ -65,7 +65,7 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,
     endings.undo_rings, endings.given_up_rows, endings.undone_rows, endings.revocation, endings.revocation_notes,
     endings.finished_rows, endings.changed_keyrings, endings.late_failures,
-    report.make_report, keyrings.written_lines,
+    report.make_report, keyrings.written_lines, keyrings.own_path,
     audit.accepted_verdicts, audit.labels_of, audit.audited_rows, audit.held_proofs, audit.make_audit,
     _page.page_parts, _metrics.metrics,
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import os
 import typing as t
 
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
@@ -205,6 +206,14 @@ def restored_lines(results: Rows) -> list[str]:
         state = "restored" if result.get("changed") else "was complete already"
         lines.append(f"key {result['item']}: {state}, generations: {count}, current: {result.get('current') or 'none'}")
     return lines
+
+
+def own_path(path: str) -> str:
+    """Return a path on the control node as its user means it: below the folder that the playbook was started from.
+
+    Ansible's modules would take a relative one for below the folder of the playbook, which is within the collection.
+    """
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def written_lines(pairs: t.Iterable[t.Sequence[t.Any]], host: str = "") -> list[str]:

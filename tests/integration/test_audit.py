@@ -127,3 +127,11 @@ def test_an_endpoint_that_lost_a_key_is_a_failure(ready: World) -> None:
     run = audit(ready)
     assert run.status == 2
     assert "endpoint-1 (endpoint): it does not decrypt" in run.failures
+
+
+def test_a_page_is_made_again_from_a_report_that_was_kept(ready: World) -> None:
+    """Paths are those of the folder that the playbook is started from."""
+    assert ready.run(encryption_keys_report_path="kept.json", encryption_keys_page_path="first.html").status == 0
+    again = ready.run("waba.flows.page", encryption_keys_report_path="kept.json", encryption_keys_page_path="again.html")
+    assert again.status == 0, again.output
+    assert (ready.folder / "again.html").read_bytes() == (ready.folder / "first.html").read_bytes()

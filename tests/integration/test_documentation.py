@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.fleet import Endpoint, OldKey, fingerprint_of, local_vault
-from tests.sandbox import Number, Token
+from tests.sandbox import Number, Token, make_account
 
 from .conftest import ENDPOINT_PASSPHRASE, PASSPHRASE, ROOT, World
 
@@ -65,10 +65,17 @@ def test_examples_of_the_module(documented: World, module: str) -> None:
         endpoint.deploy(new, documented.fleet.old_keys["documented"])
         text = text.replace("https://flows.example.com/endpoint", endpoint.url)
     tasks = yaml.safe_load(text)
+    account = make_account("kaleyra", ["+919900000001"])
+    documented.fleet.state.numbers["+919900000001"] = Number(waba_id="")
+    documented.fleet.state.accounts["HXIN0000000000IN"] = account
+    for task in tasks:
+        options = next((value for name, value in task.items() if name.startswith("waba.flows.")), {})
+        if options.get("provider") == "kaleyra":
+            options["base_url"] = f"{documented.box.base_url}/kaleyra"
     taken_for_granted = {
         "whatsapp_access_token": TOKEN, "other_access_token": TOKEN, "whatsapp_app_secret": "an-app-secret",
         "new_public_key": new.public_pem, "keyring_passphrase": PASSPHRASE, "old_passphrase": "not-a-secret-old-passphrase",
-        "endpoint_passphrase": "canary-endpoint-passphrase-2846",
+        "endpoint_passphrase": "canary-endpoint-passphrase-2846", "kaleyra_api_key": account.secret,
     }
     play: dict[str, t.Any] = {
         "hosts": "whatsapp_vault", "gather_facts": False, "vars": taken_for_granted, "tasks": tasks,
@@ -97,17 +104,23 @@ def use_inventory_of_the_readme(world: World) -> None:
 
 
 def test_commands_of_the_readme(documented: World) -> None:
-    """The four commands, one after the other, with the number of the partner refused until its key is allowed to go."""
+    """All commands, one after the other, with the number of the partner refused until its key is allowed to go."""
     use_inventory_of_the_readme(documented)
-    lines = [line for block in blocks("shell") for line in block.splitlines() if line.startswith("ansible-playbook")]
+    lines = [line for block in blocks("shell") for line in block.replace("\\\n", "").splitlines()
+             if line.startswith("ansible-playbook")]
     changed = []
     for line in lines:
-        words = shlex.split(line.replace("/root/flows.pem", str(documented.folder / "flows.pem")))
+        line = line.replace("/root/", f"{documented.folder}/").replace("/var/lib/node_exporter/textfile/", f"{documented.folder}/")
+        words = shlex.split(line)
         assert words[:3] == ["ansible-playbook", "-i", "inventory.yml"]
         run = documented.run(*words[3:], encryption_keys_import_passphrase="not-a-secret-old-passphrase")
-        assert "partner (106540352242924): refused" in run.failures, run.output
+        found = "foreign" if words[3] == "waba.flows.audit" else "refused"
+        assert f"partner (106540352242924): {found}" in run.failures, run.output
         changed.append(len(documented.box.posts))
-    assert changed == [0, 0, 0, 2]  # check; the import changes no number; not due; by force both that are not refused
+    # Check; the import changes no number; not due; by force both that are not refused; the audit changes nothing.
+    assert changed == [0, 0, 0, 2, 0]
+    assert (documented.folder / "fleet.html").exists()
+    assert "waba_flows_run_succeeded" in (documented.folder / "whatsapp_flows.prom").read_text()
 
 
 def test_plays_of_the_readme(documented: World) -> None:
@@ -132,7 +145,7 @@ def test_numbers_in_the_role_readme_are_its_defaults() -> None:
     listed = re.findall(r"^\| `(encryption_keys_\w+)` \|", (role / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))
     specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
-    options = specs["argument_specs"]["main"]["options"]
+    options = {**specs["argument_specs"]["audit"]["options"], **specs["argument_specs"]["main"]["options"]}
     assert sorted(listed) == sorted(defaults) == sorted(options)
     templated = {name for name, value in defaults.items() if "{{" in str(value)}
     assert templated == {"encryption_keys_passphrase", "encryption_keys_endpoint_passphrase"}
