@@ -69,7 +69,7 @@ def test_examples_of_the_module(documented: World, module: str) -> None:
     documented.fleet.state.numbers["+919900000001"] = Number(waba_id="")
     documented.fleet.state.accounts["HXIN0000000000IN"] = account
     for task in tasks:
-        options = next((value for name, value in task.items() if name.startswith("waba.flows.")), {})
+        options: dict[str, t.Any] = next((value for name, value in task.items() if name.startswith("waba.flows.")), {})
         if options.get("provider") == "kaleyra":
             options["base_url"] = f"{documented.box.base_url}/kaleyra"
     taken_for_granted = {
@@ -110,8 +110,7 @@ def test_commands_of_the_readme(documented: World) -> None:
              if line.startswith("ansible-playbook")]
     changed = []
     for line in lines:
-        line = line.replace("/root/", f"{documented.folder}/").replace("/var/lib/node_exporter/textfile/", f"{documented.folder}/")
-        words = shlex.split(line)
+        words = shlex.split(re.sub("/root/|/var/lib/node_exporter/textfile/", f"{documented.folder}/", line))
         assert words[:3] == ["ansible-playbook", "-i", "inventory.yml"]
         run = documented.run(*words[3:], encryption_keys_import_passphrase="not-a-secret-old-passphrase")
         found = "foreign" if words[3] == "waba.flows.audit" else "refused"
