@@ -53,6 +53,16 @@ def _numbers(
     return inventory.for_module(inventory.collect_numbers(hosts, hostvars), credentials, plan)
 
 
+def _all_metrics(document: t.Mapping[str, t.Any], path: str) -> str:
+    """Return the metrics of a report, with what has to be kept of those that the file has."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            previous = stream.read()
+    except (OSError, UnicodeDecodeError):
+        previous = ""
+    return _metrics.metrics(dict(document), previous)
+
+
 _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     inventory.collect_endpoints,
     keyrings.keyring_rows, keyrings.replica_view, keyrings.keyrings_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
@@ -65,12 +75,12 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,
     endings.undo_rings, endings.given_up_rows, endings.undone_rows, endings.revocation, endings.revocation_notes,
     endings.finished_rows, endings.changed_keyrings, endings.late_failures,
-    report.make_report, keyrings.written_lines, keyrings.own_path,
+    report.make_report, keyrings.written_lines, keyrings.unwritten, keyrings.own_path,
     audit.accepted_verdicts, audit.labels_of, audit.audited_rows, audit.held_proofs, audit.make_audit,
-    _page.page_parts, _metrics.metrics,
+    _page.page_parts,
 )
 STEPS: dict[str, t.Callable[..., t.Any]] = {
-    "fleet": _fleet, "numbers": _numbers, **{function.__name__: function for function in _FUNCTIONS},
+    "fleet": _fleet, "numbers": _numbers, "metrics": _all_metrics, **{function.__name__: function for function in _FUNCTIONS},
 }
 
 

@@ -410,7 +410,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         if template is None:
             name = re.sub(r"[^+0-9]", "", variables["whatsapp_display_phone_number"] or "")
         else:
-            name = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", "_", self._rendered(template, variables).strip())
+            # Braces go as well: ansible-core up to 2.18 templates names of hosts wherever the variable groups is used.
+            name = re.sub(r"[{}\x00-\x1f\x7f-\x9f\u2028\u2029]+", "_", self._rendered(template, variables).strip())
         return name or str(variables["whatsapp_phone_number_id"])
 
     def _rendered(self, template: str, variables: Variables) -> str:

@@ -26,7 +26,8 @@ from ._options import Params
 _PRIVATE_KEY = re.compile(
     r"\s*-----BEGIN ENCRYPTED PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END ENCRYPTED PRIVATE KEY-----\s*"
 )
-_ROWS_ONLY = ("business_public_key", "usable", "predicted")  # members of the keyring's rows that its state does not have
+# Members of the rows of the keyring that its state does not have.
+_ROWS_ONLY = ("business_public_key", "usable", "missing", "predicted")
 _LARGEST_ID = 2**32 - 2
 
 

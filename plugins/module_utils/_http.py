@@ -11,7 +11,9 @@ Nothing here knows Ansible or a provider. What went wrong is raised as a typed e
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
 import ipaddress
 import json
 import random
@@ -137,6 +139,17 @@ class HttpOptions:
     retries: int
     verify: bool | str
     url_option: str = "base_url"
+
+
+def _forms(secret: str) -> t.Iterator[str]:
+    """Yield a secret as it is, and as peers may echo it: percent-encoded, escaped, in base64."""
+    yield secret
+    for quoted in (quote(secret, "", errors="replace"), quote(secret, errors="replace"), quote_plus(secret, errors="replace")):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), quoted)
+    yield html.escape(secret)
+    yield json.dumps(secret)[1:-1]
+    yield base64.b64encode(secret.encode(errors="replace")).decode().rstrip("=")
 
 
 def check_base_url(url: str, allow_http: bool) -> str:
@@ -282,7 +295,7 @@ class HttpClient:
 
     def keep_secret(self, *secrets: str) -> None:
         """Have these taken out of every message as well: what the API handed out, such as a token."""
-        forms = {form for one in secrets if one for form in (one, quote(one, safe=""), quote_plus(one))}
+        forms = {form for one in secrets if one for form in _forms(one)}
         self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
 
     def redact(self, text: str) -> str:

@@ -25,7 +25,7 @@ from ._options import Params, parse_duration
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 # What the result adds to the members of a generation; none of it is state.
-ADDED_MEMBERS = ("business_public_key", "usable", "predicted")
+ADDED_MEMBERS = ("business_public_key", "usable", "missing", "predicted")
 
 
 @dataclasses.dataclass(frozen=True)

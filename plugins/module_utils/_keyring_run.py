@@ -382,6 +382,8 @@ def _added(run: Run, generation: g.Generation) -> Result:
     return {
         "business_public_key": key.pem if key else None,
         "usable": run.usable.get(generation.fingerprint),
+        "missing": generation.state != "revoked" and generation.fingerprint not in run.keyring.unwritten
+        and run.keyring.is_missing(generation),
         "predicted": generation.fingerprint in run.predicted,
     }
 

@@ -50,9 +50,18 @@ def connection_of(params: Params) -> Connection:
         retries=max(0, params["retries"]),
         verify=_verify(params),
         allow_http=params["allow_http"],
-        own=tuple((option.name, option.default if params[option.name] is None else params[option.name])
+        own=tuple((option.name, option.default if params[option.name] is None else _sendable(option.name, params[option.name]))
                   for option in PROVIDERS[params["provider"]].options),
     )
+
+
+def _sendable(name: str, value: str) -> str:
+    """Return the value of an option, unless it holds what cannot be encoded, as text from a broken file does."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidOptions(f"{name} holds characters that cannot be sent.", "Check its source and encoding.") from None
+    return value
 
 
 def _verify(params: Params) -> bool | str:

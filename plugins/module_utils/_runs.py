@@ -253,7 +253,8 @@ def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> 
         "providers": {number.provider.name: number.provider.capabilities.as_dict()
                       for number, dummy in pairs if number.provider},
         "api": total.as_dict(),
-        "published_keys": {done.after.fingerprint: done.after.pem for dummy, done in pairs if done.changed and done.after},
+        "published_keys": {done.after.fingerprint: done.after.pem for dummy, done in pairs
+                           if done.changed and done.after and done.after.fingerprint},
         "diff": [diff for number, done in pairs for diff in [_diff(number.name, done)] if diff],
     }
     unmet = [row for row in rows if row["outcome"] in UNMET]

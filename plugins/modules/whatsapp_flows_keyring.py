@@ -351,6 +351,9 @@ generations:
         - Whether its private key is there, opens, and belongs to the fingerprint. V(none) if it was revoked, without
           O(passphrase), and with states other than V(read).
       type: bool
+    missing:
+      description: Whether the file of its private key is not there.
+      type: bool
     predicted:
       description: Whether it is a throw-away key of check mode, which stands for the one that would be generated.
       type: bool

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import MISMATCH
 
-from ._inventory_rows import Row, Rows
+from ._inventory_rows import Row, Rows, serves
 from ._keyring_rows import NO_ANSWER, said
 from ._plan import as_list
 
@@ -138,7 +138,8 @@ def make_audit(run: Row, finished_at: str) -> Row:
     document["failures"] = _failures(run, document)
     document["succeeded"] = not document["failures"]
     summary = {name: document[name] for name in ("kind", "run", "succeeded", "duration_seconds", "counts", "vault_reached")}
-    return {"document": document, "lines": _lines(document), "failures": document["failures"], "summary": summary}
+    lines = _lines(document, run["endpoints"])
+    return {"document": document, "lines": lines, "failures": document["failures"], "summary": summary}
 
 
 def _document(run: Row, finished_at: str) -> Row:
@@ -178,6 +179,9 @@ def _endpoint(endpoint: Row, proofs: Rows) -> Row:
 def _failures(run: Row, document: Row) -> list[str]:
     """Return what is not as it should be: verdicts that are not accepted, grouped by cause, keyrings and endpoints."""
     found = [f"{key['name']} (keyring): {key['message']}" for key in document["keys"] if key["message"] and run["ask_vault"]]
+    found += [f"{result['item']} (keyring): the file of the private key of {one['fingerprint']} ({one['state']}) is missing: "
+              "restore it from a replica or a backup, or rotate." for result in run["results"]
+              for one in result.get("generations", []) if one.get("missing")]
     causes: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for row in document["numbers"]:
         if row["verdict"] not in document["accepted_verdicts"]:
@@ -192,7 +196,7 @@ def _failures(run: Row, document: Row) -> list[str]:
     return found
 
 
-def _lines(document: Row) -> list[str]:
+def _lines(document: Row, endpoints: Rows) -> list[str]:
     """Return the audit for a person."""
     rows = document["numbers"]
     accepted = document["accepted_verdicts"]
@@ -209,8 +213,10 @@ def _lines(document: Row) -> list[str]:
     lines.append(f"{len(rows)} numbers: {counts}. Accepted: {', '.join(accepted) or 'none'}.")
     if not document["vault_reached"]:
         lines += ["The vault host was not reached, so it is not known which keys are ours. Numbers by key:", *_groups(rows)]
-    if not document["endpoints"]:
-        lines.append("No endpoint was asked whether it decrypts.")
+    names = sorted({row["key_name"] for row in rows})
+    bare = [name for name in names if not any(serves(endpoint, name) for endpoint in endpoints)]
+    if bare:
+        lines.append(f"No endpoint was asked whether it decrypts with the key {', '.join(bare)}: make sure that yours do.")
     lines += [line for endpoint in document["endpoints"] for line in _endpoint_lines(endpoint)]
     if document["left_out"]:
         lines.append(f"{document['left_out']} numbers of the group were left out by --limit.")

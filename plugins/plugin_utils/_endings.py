@@ -16,7 +16,7 @@ from ansible_collections.waba.flows.plugins.module_utils._reconcile import UNMET
 
 from ._inventory_rows import Row, Rows
 from ._keyring_rows import NO_ANSWER, normalised, said
-from ._plan import merge_number
+from ._plan import merge_number, with_sharers
 from ._proofs import wanted_proofs
 from ._records import not_noted
 
@@ -157,16 +157,9 @@ def undone_rows(rows: Rows, undo: Row, published: Row, noted: t.Sequence[Row] = 
     answers = {row["name"]: row for row in published.get("numbers", [])}
     lost = not_noted(noted)
     back = {row["name"]: merge_number(row, answers.get(row["name"]), published, lost) for row in undo["plan"]}
-    return _with_sharers([_undone_row(row, back.get(row["name"]), undo["impossible"].get(row["name"])) for row in rows])
-
-
-def _with_sharers(rows: Rows) -> Rows:
-    """Return the rows so that numbers which share a key at their provider with one that went back tell what they hold then."""
-    back = {(row["provider"], row["key_holder"]): row for row in rows if row["key_holder"] and row["rolled_back"]}
-    return [
-        {**row, **{name: back[row["provider"], row["key_holder"]][name] for name in ("after", "status", "certain")}}
-        if (row["provider"], row["key_holder"]) in back else row for row in rows
-    ]
+    return with_sharers(
+        [_undone_row(row, back.get(row["name"]), undo["impossible"].get(row["name"])) for row in rows], "rolled_back"
+    )
 
 
 def _undone_row(row: Row, back: Row | None, impossible: str | None) -> Row:

@@ -19,6 +19,7 @@ from jinja2 import Undefined
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, Spec, number_list
 from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
+from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 
 Row = dict[str, t.Any]
 Rows = list[Row]
@@ -158,14 +159,21 @@ def public_rows(numbers: Rows) -> Rows:
     return [{key: row[key] for key in ("name", "phone_number_id", "key_name", "problem") if key in row} for row in numbers]
 
 
+def _shared(row: Row, credentials: t.Mapping[str, str]) -> Row:
+    """Return the credentials of the environment that are meant for a number's provider; an empty one counts as none."""
+    provider = PROVIDERS[row.get("provider") or "cloud_api"]
+    return {option.name: credentials[option.name] for option in provider.options
+            if option.name not in provider.own_only and credentials.get(option.name)}
+
+
 def for_module(numbers: Rows, credentials: t.Mapping[str, str], plan: Rows | None = None) -> Rows:
     """Return the usable numbers as the modules' option phone_numbers takes them, with their credentials.
 
     C(credentials) are for the numbers that have none of their own; an empty one counts as none. With a plan, only the
     numbers that need a POST, each with its key and compare-and-set.
     """
-    shared = {name: value for name, value in credentials.items() if value}
-    usable = [{**shared, **{k: v for k, v in row.items() if k != "key_name"}} for row in numbers if "problem" not in row]
+    usable = [{**_shared(row, credentials), **{k: v for k, v in row.items() if k != "key_name"}}
+              for row in numbers if "problem" not in row]
     if plan is None:
         return usable
     wanted = {row["name"]: row for row in plan if row["publish"]}

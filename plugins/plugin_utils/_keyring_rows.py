@@ -228,6 +228,11 @@ def written_lines(pairs: t.Iterable[t.Sequence[t.Any]], host: str = "") -> list[
     return lines
 
 
+def unwritten(lines: t.Iterable[str]) -> list[str]:
+    """Return those lines of written_lines that tell of a file which was asked for and could not be written."""
+    return [line for line in lines if " could not be kept: " in line]
+
+
 def said(result: Row, otherwise: str) -> str:
     return str(result.get("msg") or otherwise)
 

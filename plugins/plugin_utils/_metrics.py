@@ -13,6 +13,7 @@ document: each kind has its own file. Names of numbers are no labels, since a fl
 from __future__ import annotations
 
 import collections
+import re
 import typing as t
 
 from ._page import Row, checked, is_audit, last_proofs, moment, number, rows, text, texts
@@ -25,12 +26,16 @@ _Series = tuple[dict[str, str], float]
 _Family = tuple[str, str, list[_Series]]
 
 
-def metrics(document: dict[str, t.Any]) -> str:
-    """Return the metrics of a report, in an order that is always the same. Raises ValueError for one of another schema."""
+def metrics(document: dict[str, t.Any], previous: str = "") -> str:
+    """Return the metrics of a report, in an order that is always the same. Raises ValueError for one of another schema.
+
+    C(previous) is what the file had before: a run that failed keeps from it when the last one succeeded, which alerts go by.
+    """
     report = checked(document)
     kind = text(report.get("kind"))
     lines = []
-    for name, told, found in (*_run(report), _numbers(report), *_keys(report), *_endpoints(report)):
+    success = _last_success(previous, kind)
+    for name, told, found in (*_run(report, success), _numbers(report), *_keys(report), *_endpoints(report)):
         if found:
             lines += [f"# HELP waba_flows_{name} {told}", f"# TYPE waba_flows_{name} gauge"]
             lines += sorted(_line(f"waba_flows_{name}", {"kind": kind, **labels}, value) for labels, value in found)
@@ -63,7 +68,13 @@ def _stamp(value: t.Any) -> float | None:
 # ---- The run
 
 
-def _run(report: Row) -> list[_Family]:
+def _last_success(previous: str, kind: str) -> float | None:
+    line = rf'^waba_flows_run_last_success_timestamp_seconds{{kind="{re.escape(kind)}"}} ([0-9]{{1,12}})$'
+    found = re.search(line, previous, re.MULTILINE)
+    return float(found.group(1)) if found else None
+
+
+def _run(report: Row, last_success: float | None) -> list[_Family]:
     failures = texts(report.get("failures"))
     succeeded = report["succeeded"] is True if "succeeded" in report else not failures
     check_mode = report.get("check_mode") is True
@@ -73,8 +84,8 @@ def _run(report: Row) -> list[_Family]:
     reached = report.get("vault_reached")
     return [
         ("run_timestamp_seconds", "When the last run ended, in seconds since 1970.", _once(finished)),
-        ("run_last_success_timestamp_seconds", "When the last run ended, if it succeeded and was not check mode.",
-         _once(finished if counts_as_done else None)),
+        ("run_last_success_timestamp_seconds", "When the last run ended that succeeded and was not check mode.",
+         _once(finished if counts_as_done else last_success)),
         ("run_succeeded", "Whether the last run had no failures (1) or some (0).", _once(succeeded)),
         ("run_check_mode", "Whether the last run was check mode (1), so that its results are predictions.", _once(check_mode)),
         ("run_duration_seconds", "How long the last run took.", _once(number(report.get("duration_seconds")))),

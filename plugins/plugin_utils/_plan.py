@@ -59,6 +59,7 @@ def make_plan(
         own = rings.get(number["key_name"]) or {}
         known = [ring["accepted"][number["phone_number_id"]] for ring in (own, *keyrings)
                  if number["phone_number_id"] in ring.get("accepted", {})]
+        known.sort(key=lambda record: str(record["at"]), reverse=True)  # the newest counts; of two the number's own
         rows.append(_plan_number(number, answers.get(number["name"]), own, known, replace_foreign, allowed))
     return _refuse_different_keys(rows)
 
@@ -71,7 +72,7 @@ def _refuse_different_keys(rows: Rows) -> Rows:
             names[row["provider"], row["key_holder"]].add(row["key_name"])
     torn = {holder for holder, wanted in names.items() if len(wanted) > 1}
     return [
-        row if (row["provider"], row["key_holder"]) not in torn else {
+        row if (row["provider"], row["key_holder"]) not in torn or row["outcome"] == "failed" else {
             **row, "outcome": "refused", "publish": False, "message":
             f"It shares the one key of {row['key_holder']} with numbers that are to have another key. Give all of them the same "
             "whatsapp_key_name.",
@@ -90,9 +91,10 @@ def _plan_number(number: Row, read: Row | None, ring: Row, records: Rows, *allow
     }
     if "problem" in number:
         return {**plan, "outcome": "failed", "message": number["problem"]}
+    if read is not None:
+        plan.update(provider=read["provider"], key_holder=read["key_holder"])
     if read is None or read["outcome"] not in ("read", "unknown"):
         return {**plan, "outcome": "failed", "message": read["error"]["message"] if read else "It was not read."}
-    plan.update(provider=read["provider"], key_holder=read["key_holder"])
     if read["outcome"] == "read":
         plan.update(before=read["fingerprint"], after=read["fingerprint"], status=read["status"], readable=True, source="read")
     else:
@@ -119,7 +121,7 @@ def _plan_number(number: Row, read: Row | None, ring: Row, records: Rows, *allow
 
 
 def _on_record(records: Rows) -> Row:
-    """Return what of a number's plan its record tells; the first counts, which is that of its own keyring."""
+    """Return what of a number's plan its record tells; the first counts."""
     if not records:
         return {}
     row = records[0]
@@ -254,7 +256,19 @@ def final_rows(plan: Rows, done: Rows, blocks: t.Mapping[str, t.Sequence[str]], 
     C(certain) is false where it is not known which key the number holds now.
     """
     worked = {row["name"]: row for wave in done for row in _wave_rows(plan, wave)}
-    return [worked.get(row["name"]) or _untouched(row, blocks, stops) for row in plan]
+    return with_sharers([worked.get(row["name"]) or _untouched(row, blocks, stops) for row in plan], "changed")
+
+
+def with_sharers(rows: Rows, member: str) -> Rows:
+    """Return the rows so that numbers which share a key at their provider tell what they hold now.
+
+    It is what the one of them holds for which C(member) is true: whose key was changed, or went back.
+    """
+    done = {(row["provider"], row["key_holder"]): row for row in rows if row["key_holder"] and row[member]}
+    return [
+        {**row, **{name: done[row["provider"], row["key_holder"]][name] for name in ("after", "status", "certain")}}
+        if not row[member] and (row["provider"], row["key_holder"]) in done else row for row in rows
+    ]
 
 
 def _untouched(plan: Row, blocks: t.Mapping[str, t.Sequence[str]], stops: t.Mapping[str, str]) -> Row:

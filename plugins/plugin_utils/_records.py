@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import UNMET
 
 from ._inventory_rows import Row, Rows
@@ -23,7 +24,7 @@ def recording(plan: Rows, names: t.Sequence[str]) -> Rows:
     One row a keyring: C(key_name), and C(accepted) as the keyring module takes it. Until the record says otherwise, such a
     number may hold what it held, or what is sent now.
     """
-    return _by_keyring((row, {"fingerprints": list(dict.fromkeys([*row["may_hold"], row["target"]])), "certain": False})
+    return _by_keyring((row, {"fingerprints": list(dict.fromkeys([*_before(row), row["target"]])), "certain": False})
                        for row in _not_readable(plan, names))
 
 
@@ -42,9 +43,9 @@ def _after_sending(plan: Row, row: Row | None, nothing_sent: bool) -> Row | None
     """Return the record of a number, or None where there is none to make."""
     if row is not None and row["outcome"] not in UNMET:
         if row["fingerprint_source"] == "read":
-            return None if plan["source"] == "read" else {"fingerprints": [], "certain": False}
+            return {"fingerprints": [], "certain": False} if _was_noted(plan) else None
         return {"fingerprints": [plan["target"]], "certain": True}
-    if plan["source"] != "read" and (nothing_sent or (row is not None and not row["changed"])):
+    if _was_noted(plan) and (nothing_sent or (row is not None and not row["changed"])):
         return {"fingerprints": list(plan["may_hold"]), "certain": plan["source"] == "recorded"}
     return None
 
@@ -58,15 +59,33 @@ def outdated_records(rows: Rows, keyrings: Rows) -> Rows:
     for ring in keyrings:
         for row in rows:
             own = ring["name"] == row["key_name"]
-            done = row["source"] == "read" or (not own and row["outcome"] == "accepted")
-            if done and not ring["message"] and row["phone_number_id"] in ring["accepted"]:
+            known = row["source"] == "read" or (not own and row["source"] == "recorded" and _is_on_record(row, keyrings))
+            if known and row["certain"] and not ring["message"] and row["phone_number_id"] in ring["accepted"]:
                 found[ring["name"]][row["phone_number_id"]] = {"fingerprints": [], "certain": False}
     return [{"key_name": name, "accepted": accepted} for name, accepted in found.items()]
 
 
 def _not_readable(plan: Rows, names: t.Sequence[str]) -> Rows:
     wanted = set(names)
-    return [row for row in plan if row["name"] in wanted and row["publish"] and row["source"] != "read"]
+    return [row for row in plan if row["name"] in wanted and row["publish"] and _was_noted(row)]
+
+
+def _was_noted(plan: Row) -> bool:
+    """Tell whether what a number is sent has to be on record: it was not read, or maybe cannot be read again."""
+    provider = PROVIDERS.get(plan["provider"] or "")
+    return plan["source"] != "read" or (provider is not None and provider.capabilities.can_read != "yes")
+
+
+def _before(plan: Row) -> list[str]:
+    """Return the keys that a number may hold before it is sent one."""
+    return list(plan["may_hold"]) or ([plan["before"]] if plan["before"] else [])
+
+
+def _is_on_record(row: Row, keyrings: Rows) -> bool:
+    """Tell whether a number is known otherwise than by the record of another key: read, or on its own key's record."""
+    own = next((ring for ring in keyrings if ring["name"] == row["key_name"]), {})
+    record = own.get("accepted", {}).get(row["phone_number_id"])
+    return row["source"] == "read" or row["outcome"] == "accepted" or bool(record and record["certain"])
 
 
 def _by_keyring(rows: t.Iterable[tuple[Row, Row]]) -> Rows:

@@ -42,7 +42,7 @@ def generation(fingerprint: str, state: str, **members: t.Any) -> Row:
         "origin": "generated", "created_at": f"2026-03-{day:02d}T12:00:00Z", "published_at": None, "promoted_at": None,
         "retired_at": None, "revoked_at": None, "last_seen_at": None,
         "business_public_key": None if state == "revoked" else pem(fingerprint),
-        "usable": None if state == "revoked" else True, "predicted": False, **members,
+        "usable": None if state == "revoked" else True, "missing": False, "predicted": False, **members,
     }
 
 
@@ -194,7 +194,7 @@ def kept(name: str = "shop", outcome: str = "unchanged", **members: t.Any) -> Ro
 
 def unreadable(name: str = "shop", **members: t.Any) -> Row:
     """Return the final row of a number that could not be read."""
-    common = {"provider": None, "source": None, "before": None, "after": None, "status": None, "target": None,
+    common = {"source": None, "before": None, "after": None, "status": None, "target": None,
               "readable": False, "certain": False}
     return kept(name, "failed", **{**common, "message": "no such number", **members})
 

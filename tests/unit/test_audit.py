@@ -214,3 +214,16 @@ def test_a_long_table_shows_what_is_not_accepted(count: int, shown: int) -> None
     lines = made(run_of(rows_of(*asked)))["lines"]
     assert sum(line.startswith(("n", "bad")) and "id-" in line for line in lines) == shown
     assert any("are not shown" in line for line in lines) is (shown == 1)
+
+
+def test_a_private_key_whose_file_is_missing_is_a_failure() -> None:
+    ring = keyring()
+    ring["generations"][2]["missing"] = True
+    found = made(run_of(rows_of(read("a", C), results=[ring]), ring))
+    assert [line.split(":")[0] for line in found["failures"]] == ["default (keyring)"]
+    assert C in found["failures"][0]
+
+
+def test_keys_that_no_endpoint_serves_are_named() -> None:
+    lines = made(run_of(rows_of(read("a", C)), endpoints=[{"name": "e", "key_names": ["partner"]}]))["lines"]
+    assert any(line.startswith("No endpoint was asked whether it decrypts with the key default") for line in lines)

@@ -63,7 +63,7 @@ def test_a_key_in_its_older_wrapping_is_brought_to_the_same_form(keys: Keys) -> 
 @pytest.mark.parametrize("document", [
     {"data": [{KEY: " ", STATUS: "MISMATCH"}]},
     {"data": [{KEY: "", STATUS: "MISMATCH"}]},
-    {"data": [{KEY: "\n", STATUS: "VALID"}]},
+    {"data": [{KEY: "\n", STATUS: "MISMATCH"}]},
     {"data": [{KEY: None, STATUS: "MISMATCH"}]},
     {"data": {KEY: " ", STATUS: "MISMATCH"}},
     {KEY: " ", STATUS: "MISMATCH"},
@@ -384,3 +384,12 @@ def test_metas_own_address_is_the_default(base_url: t.Any, monkeypatch: pytest.M
         monkeypatch.setattr(_cloud_api, "BASE_URL", server.base_url)
         make_client(base_url).read(DEFAULT_NUMBER, make_job())
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("document", [
+    {"data": [{KEY: " ", STATUS: "VALID"}]}, {"data": [{STATUS: "VALID"}]}, {STATUS: "VALID"},
+    {"data": [{"businessPublicKey": "a key under another name"}]}, {"data": {"publicKey": "x"}},
+])
+def test_a_key_under_another_name_is_not_taken_for_none(document: t.Any) -> None:
+    with pytest.raises(InvalidAnswer):
+        parse_read(document)

@@ -830,3 +830,9 @@ def test_requests_must_be_there_and_new_enough(version: str | None, why: str, mo
 def test_a_secret_is_blotted_out_as_it_looks_in_a_url_too() -> None:
     client = HttpClient(Transport(), HttpOptions(1.0, 0, True), ["fake+tok/en=="])
     assert "tok" not in client.redact("a fake+tok/en== b fake%2Btok%2Fen%3D%3D c")
+
+
+@pytest.mark.parametrize("echo", ["fake%2btok%2fen%3d%3d", "fake%2Btok/en%3D%3D", "ZmFrZSt0b2svZW49PQ"])
+def test_a_secret_is_blotted_out_in_other_encodings(echo: str) -> None:
+    client = HttpClient(Transport(), HttpOptions(1.0, 0, True), ["fake+tok/en=="])
+    assert client.redact(f"a {echo} b").startswith("a ********")

@@ -173,7 +173,8 @@ def test_text_from_the_api_is_no_template(read: Read) -> None:
     found = read(compose={"copy": "whatsapp_verified_name", "more": "whatsapp_verified_name ~ '!'"},
                  hostname="{{ whatsapp_phone_number_id }} {{ whatsapp_verified_name }}",
                  include=["whatsapp_verified_name != 'x'"], keyed_groups=[{"key": "whatsapp_verified_name", "prefix": "n"}])
-    assert found.names[0] == "106600000000001 {{ lookup('pipe', 'id') }}"
+    # Not even its braces: ansible-core up to 2.18 templates the names of hosts where the variable groups is used.
+    assert found.names[0] == "106600000000001 _ lookup('pipe', 'id') _"
     host = found.data.get_host(found.names[0])
     assert host.vars["copy"] == "{{ lookup('pipe', 'id') }}"
     assert not any("uid=" in name for name in [*found.names, *found.data.groups])

@@ -178,6 +178,15 @@ def test_credentials_of_the_environment_are_for_those_without_their_own() -> Non
     assert all("app_secret" not in row and "key_name" not in row for row in given)
 
 
+def test_a_token_of_the_environment_goes_to_no_other_provider() -> None:
+    """It is Meta's, and a gateway's credential has the same option."""
+    gateway = collect("a", phone_number_id="1", provider="graph_compatible", preset="1msg")
+    given, = inventory.for_module([gateway], {"access_token": "of-meta", "app_secret": "of-meta"})
+    assert "of-meta" not in given.values()
+    kaleyra, = inventory.for_module([collect("b", phone_number_id="+15550001", provider="kaleyra")], {"api_key": "k", "sid": "s"})
+    assert (kaleyra["api_key"], kaleyra["sid"]) == ("k", "s")
+
+
 def test_only_the_numbers_of_the_plan_that_need_a_post_are_published() -> None:
     rows = [collect(name, phone_number_id=name, access_token=f"token of {name}") for name in ("a", "b", "c", "d")]
     plan = plan_of({"a": B, "b": C, "c": None})  # b holds its key already; d is not in the plan

@@ -181,3 +181,21 @@ def test_old_documents_are_read_tolerantly() -> None:
     strange = {"schema": 1, "kind": 3, "keys": [{}, 3, {"name": ["x"]}], "numbers": [{"verdict": {}}],
                "endpoints": [{"proofs": [{}]}], "duration_seconds": float("nan"), "failures": "x"}
     assert parsed(strange)
+
+
+@pytest.mark.parametrize(("previous", "kept"), [
+    ('waba_flows_run_last_success_timestamp_seconds{kind="audit"} 1700000000\n', 1700000000.0),
+    ('waba_flows_run_last_success_timestamp_seconds{kind="rotation"} 1700000000\n', None),
+    ("garbage", None), ("", None),
+])
+def test_a_failed_run_keeps_when_the_last_one_succeeded(previous: str, kept: float | None) -> None:
+    text = metrics(audit(succeeded=False), previous)
+    found = [sample.value for family in parser.text_string_to_metric_families(text) for sample in family.samples
+             if sample.name == "waba_flows_run_last_success_timestamp_seconds"]
+    assert found == ([] if kept is None else [kept])
+
+
+def test_a_run_that_succeeded_does_not_keep_it() -> None:
+    done = metrics(audit(succeeded=True, failures=[]))
+    again = metrics(audit(succeeded=True, failures=[]), done.replace("last_success_timestamp_seconds{kind=\"audit\"} ", "x 1 "))
+    assert again == done

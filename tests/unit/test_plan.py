@@ -695,3 +695,28 @@ def test_a_run_over_numbers_that_can_and_that_cannot_be_asked() -> None:
         "a": ("replaced", C, "read", True), "b": ("accepted", C, "recorded", True), "c": ("failed", None, "recorded", False),
         "d": ("unchanged", C, "recorded", True),
     }
+
+
+# -- what a review found
+
+
+def test_of_two_records_the_newest_counts() -> None:
+    old, new = {**noted(C), "at": "2026-03-01T12:00:00Z"}, {**noted(D), "at": "2026-03-02T12:00:00Z"}
+    rings = [ring(accepted={"id-a": old}), ring("partner", "D:current", accepted={"id-a": new})]
+    row, = plans.make_plan([number("a")], [unasked("a")], rings)
+    assert row["before"] == D
+
+
+def test_numbers_of_one_app_under_two_key_names_are_refused_although_one_cannot_be_read() -> None:
+    shared = {"provider": "gupshup", "key_holder": "app 1"}
+    asked = [{**read("a"), **shared}, {**unread("b"), **shared}]
+    rows = plans.make_plan([number("a"), number("b", "partner")], asked, [ring(), ring("partner", "D:current")])
+    assert [what(row, "outcome", "publish") for row in rows] == [("refused", False), ("failed", False)]
+
+
+def test_who_shares_a_key_that_was_changed_tells_what_it_holds_now() -> None:
+    shared = {"provider": "gupshup", "key_holder": "app 1"}
+    rows = plans.make_plan([number("a"), number("b")], [{**read("a"), **shared}, {**read("b"), **shared}], [ring()])
+    done = plans.wave_done({"numbers": [{**sent("a"), **shared}]}, 1, ["a"], [])
+    found = {row["name"]: row for row in plans.final_rows(rows, [done], {}, {"default": "stopped"})}
+    assert what(found["b"], "outcome", "after", "certain") == ("skipped", C, True)

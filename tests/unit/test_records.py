@@ -182,3 +182,27 @@ def test_a_keyring_that_cannot_be_used_forgets_nothing() -> None:
 
 def test_without_records_there_is_nothing_to_forget() -> None:
     assert records.outdated_records([final("a"), accepted("b")], [ring()]) == []
+
+
+# -- what a review found
+
+
+def test_a_number_that_maybe_cannot_be_read_again_is_noted_before_it_is_sent() -> None:
+    """It was read, by a provider that does not document reading."""
+    row = {**plan_of({"a": B})[0], "provider": "kaleyra"}
+    assert records.recording([row], ["a"]) == [
+        {"key_name": "default", "accepted": {"id-a": {"fingerprints": [B, C], "certain": False}}}]
+    read_back = {"numbers": [sent("a")]}
+    assert records.recorded([row], ["a"], read_back)[0]["accepted"]["id-a"]["fingerprints"] == []
+    assert records.recorded([row], ["a"], {"numbers": [taken("a")]})[0]["accepted"]["id-a"] == {
+        "fingerprints": [C], "certain": True}
+    assert records.recorded([row], ["a"], {"numbers": [maybe_sent("a")]}) == []
+
+
+def test_the_record_under_a_former_key_is_forgotten_once_the_number_has_one_of_its_own() -> None:
+    former, own = ring(accepted={"id-a": noted(B)}), ring("partner", "D:current", accepted={"id-a": noted(D)})
+    rows = [{"name": "a", "phone_number_id": "id-a", "key_name": "partner", "source": "recorded", "outcome": "unchanged",
+             "certain": True, "readable": True}]
+    assert [row["key_name"] for row in records.outdated_records(rows, [former, own])] == ["default"]
+    assert records.outdated_records(rows, [former, ring("partner", "D:current")]) == []
+    assert records.outdated_records([{**rows[0], "certain": False, "source": "read"}], [former, own]) == []

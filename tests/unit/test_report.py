@@ -481,7 +481,7 @@ def test_numbers_whose_provider_cannot_be_asked_are_told_from_those_that_were_re
     made = report(*rows)
     assert [(row["provider"], row["source"], row["outcome"]) for row in made["document"]["numbers"]] == [
         ("kaleyra", "recorded", "accepted"), ("kaleyra", "recorded", "unchanged"), ("cloud_api", "read", "replaced"),
-        (None, None, "failed"), ("gupshup", None, "refused"),
+        ("cloud_api", None, "failed"), ("gupshup", None, "refused"),
     ]
     assert made["document"]["counts"]["accepted"] == 1
     assert made["summary"]["failed_numbers"] == 2

@@ -36,7 +36,7 @@ from .._errors import (
 from .._http import HttpClient, Job, check_base_url, wait_asked
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider
-from ._bodies import published_of
+from ._bodies import published_of, unexpected
 
 BOTO3_MINIMUM = "1.44.5"
 PROFILE = Option("profile")
@@ -100,6 +100,9 @@ class Aws(Provider):
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         answer = self._call("get_whatsapp_business_public_key", job, originationPhoneNumberId=phone_number_id)
+        members = {name for name in answer if name != "ResponseMetadata"}
+        if members and not members & {"businessPublicKey", "businessPublicKeySignatureStatus"}:
+            raise unexpected("it has neither the key nor its status")
         return published_of(answer.get("businessPublicKey"), answer.get("businessPublicKeySignatureStatus"))
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:

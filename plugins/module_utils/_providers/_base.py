@@ -79,6 +79,7 @@ class Connection:
 class Provider(abc.ABC):
     """The API of a provider under one set of credentials. Methods raise WabaError and are thread-safe.
 
+    C(own_only) names options that the role takes from no environment, as another provider's credential could be there.
     C(notice) is told once to whoever uses the provider. C(exceptions_to_contract) names tests of test_provider_contract.py that
     the provider cannot pass, and why.
     """
@@ -86,6 +87,7 @@ class Provider(abc.ABC):
     name: t.ClassVar[str]
     capabilities: t.ClassVar[Capabilities]
     options: t.ClassVar[tuple[Option, ...]]
+    own_only: t.ClassVar[tuple[str, ...]] = ()
     notice: t.ClassVar[str] = ""
     exceptions_to_contract: t.ClassVar[t.Mapping[str, str]] = {}
 

@@ -15,7 +15,7 @@ import typing as t
 from .._errors import ApiError, InvalidAnswer, InvalidKey, Meaning, WabaError, meaning_of_status
 from .._http import Answer, wait_asked
 from .._keys import published_key
-from .._reconcile import PublishedKey
+from .._reconcile import VALID, PublishedKey
 
 KEY = "business_public_key"
 STATUS = "business_public_key_signature_status"
@@ -34,8 +34,18 @@ def has_members(row: t.Any) -> bool:
     return isinstance(row, dict) and (KEY in row or STATUS in row)
 
 
+def key_of(row: dict[str, t.Any]) -> PublishedKey:
+    """Return what an object with Meta's members tells. Raises InvalidAnswer for one with none of them, but others."""
+    if row and not has_members(row):
+        raise unexpected("it has neither the key nor its status")
+    return published_of(row.get(KEY), row.get(STATUS))
+
+
 def published_of(pem: t.Any, status: t.Any) -> PublishedKey:
-    """Return a key and its status as typed values. A blank or missing key means that none is set. Raises InvalidAnswer."""
+    """Return a key and its status as typed values. A blank or missing key means that none is set. Raises InvalidAnswer.
+
+    A key that is VALID and yet missing is under another name: taking that for "no key" would overwrite it.
+    """
     if not isinstance(pem, (str, type(None))) or not isinstance(status, (str, type(None))):
         raise unexpected("key and status are not text")
     status = status.strip().upper() if status else None
@@ -45,6 +55,8 @@ def published_of(pem: t.Any, status: t.Any) -> PublishedKey:
         key = published_key(pem or "")
     except InvalidKey as error:
         raise unexpected(f"the key in it cannot be read ({error.message})") from None
+    if key is None and status == VALID:
+        raise unexpected("it calls a key valid that it does not show")
     return PublishedKey(key.pem if key else None, key.fingerprint if key else None, status or None)
 
 
@@ -76,6 +88,8 @@ def api_error(
     code: t.Any = None, message: t.Any = None, details: t.Any = None,
 ) -> ApiError:
     """Return the error of a provider with codes of its own: C(meanings) by code or, where that is not known, by HTTP status."""
+    if redact(str(code)) != str(code):
+        code = redact(str(code))
     if isinstance(code, str) and code.isascii() and code.isdigit():  # some gateways send numbers as text
         code = int(code[:9])
     known = code if isinstance(code, (str, int)) and not isinstance(code, bool) and code != "" else None

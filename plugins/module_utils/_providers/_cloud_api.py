@@ -17,7 +17,7 @@ from .._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url, wait_asked
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret
-from ._bodies import KEY, STATUS, has_members, no_success, not_json, published_of, unexpected
+from ._bodies import KEY, has_members, key_of, no_success, not_json, unexpected
 
 BASE_URL = "https://graph.facebook.com"
 APP_SECRET = Option("app_secret", secret=True, env="WHATSAPP_APP_SECRET")
@@ -96,7 +96,7 @@ def parse_read(document: t.Any) -> PublishedKey:
             return PublishedKey(None, None, None)
     if not isinstance(row, dict) or (row is document and not has_members(row)):
         raise unexpected("it has neither the key nor its status")
-    return published_of(row.get(KEY), row.get(STATUS))
+    return key_of(row)
 
 
 def check_success(answer: Answer) -> None:
@@ -124,12 +124,12 @@ def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | N
     data = body.get("error_data")
     details = data.get("details") if isinstance(data, dict) else data
     error = ApiError(
-        redact(str(body.get("message") or "The API names no reason")),
+        redact(str(body.get("message") or "The API names no reason"))[:500],
         http_status=answer.status,
         code=_integer(body.get("code")),
         subcode=_integer(body.get("error_subcode")),
         type_name=redact(str(body["type"])) if body.get("type") else None,
-        details=redact(str(details or body.get("error_user_msg") or "")) or None,
+        details=redact(str(details or body.get("error_user_msg") or ""))[:500] or None,
         is_transient=body.get("is_transient") is True,
         fbtrace_id=redact(str(body["fbtrace_id"])) if body.get("fbtrace_id") else None,
     )

@@ -54,6 +54,7 @@ class GraphCompatible(Provider):
 
     name = "graph_compatible"
     capabilities = Capabilities()
+    own_only = ("access_token",)
     options = (ACCESS_TOKEN, PRESET, PATH_TEMPLATE, HEADER, SCHEME, QUERY, BODY)
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:

@@ -15,7 +15,7 @@ from .._errors import TEMPORARY, THROTTLED, InvalidOptions, Meaning, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret, required
-from ._bodies import JSON_HEADERS, KEY, STATUS, api_error, bare_error, json_body, no_success, published_of, unexpected
+from ._bodies import JSON_HEADERS, api_error, bare_error, json_body, key_of, no_success, unexpected
 
 BASE_URL = "https://partner.gupshup.io"
 APP_ID = Option("app_id", env="WHATSAPP_APP_ID")
@@ -36,6 +36,7 @@ class Gupshup(Provider):
 
     name = "gupshup"
     capabilities = Capabilities(key_of="app")
+    own_only = ("access_token",)
     options = (ACCESS_TOKEN, APP_ID)
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:
@@ -65,7 +66,7 @@ class Gupshup(Provider):
         row = document.get("encryption") if isinstance(document, dict) else None
         if not isinstance(row, dict):
             raise unexpected("it has no object 'encryption'")
-        return published_of(row.get(KEY), row.get(STATUS))
+        return key_of(row)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         request = Request("POST", self._url, {**self._headers, **JSON_HEADERS}, body=json_body({"public_key": pem}))

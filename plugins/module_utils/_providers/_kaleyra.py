@@ -93,7 +93,8 @@ class Kaleyra(Provider):
     def _classify_read(self, answer: Answer) -> WabaError | None:
         # Refused as a request, and neither for its credential nor for its rate: there is nothing to read from.
         code = answer.document.get("code") if isinstance(answer.document, dict) else None
-        if 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 429) and _MEANINGS.get(code or "") != _CREDENTIAL:
+        refused = 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 429)
+        if (refused or answer.status == 501) and not (isinstance(code, str) and _MEANINGS.get(code) == _CREDENTIAL):
             return _not_readable(f"it answers HTTP {answer.status}")
         if answer.status < 300 and (not answer.body.strip() or isinstance(answer.document, list)):
             return _not_readable("its answer does not have Meta's members")
@@ -127,7 +128,7 @@ def _parse_read(document: t.Any) -> PublishedKey:
     data = document.get("data")
     candidates = [document, data, *(data[:1] if isinstance(data, list) else [])]
     row = next((candidate for candidate in candidates if has_members(candidate)), None)
-    if row is None:
+    if row is None or KEY not in row:
         raise _not_readable("its answer does not have Meta's members")
     try:
         return published_of(row.get(KEY), row.get(STATUS))
