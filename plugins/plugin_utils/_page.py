@@ -122,19 +122,25 @@ def text(value: t.Any) -> str:
     return _UNPRINTABLE.sub("\ufffd", str(value)) if isinstance(value, (str, int, float)) else ""
 
 
+# What is beyond these was not written by this collection, and would overflow where it is reckoned with.
+_LARGEST = 10**15
+_LAST_YEAR = 9000
+
+
 def number(value: t.Any) -> float | int | None:
     """Return a number that can be counted with, or None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
         return None
     return value
 
 
 def moment(value: t.Any) -> datetime | None:
-    """Return the time that a member of a document tells, or None."""
+    """Return the time that a member of a document tells, or None; none that is so late that nothing could be added to it."""
     try:
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        when = datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     except (TypeError, ValueError):
         return None
+    return when if when.year < _LAST_YEAR else None
 
 
 def is_audit(document: Row) -> bool:

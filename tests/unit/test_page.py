@@ -412,3 +412,16 @@ def _ansible_playbook(folder: Path) -> t.Any:
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-e", f"@{folder}/vars.json",
                "-e", "ansible_python_interpreter={{ ansible_playbook_python }}", str(folder / "play.yml")]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan"), 10**16])
+def test_numbers_beyond_reckoning_are_none(value: float) -> None:
+    document = audit(8, duration_seconds=value)
+    document["numbers"][0]["age_days"] = value
+    assert page_parts(document)["title"]
+
+
+def test_times_at_the_end_of_the_calendar_are_none() -> None:
+    document = audit(8)
+    document["keys"][0]["due_at"] = document["keys"][0]["generations"][0]["created_at"] = "9999-12-31T23:59:59Z"
+    assert page_parts(document)["title"]
