@@ -118,6 +118,7 @@ def test_a_vault_host_that_cannot_be_reached_is_a_failure(ready: World) -> None:
     assert set(verdicts(ready).values()) == {"unknown", "absent", "mismatch"}
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_lost_a_key_is_a_failure(ready: World) -> None:
     endpoint = ready.add_endpoint("endpoint-1")
     assert ready.run(encryption_keys_force=True).status == 0

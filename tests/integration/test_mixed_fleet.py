@@ -104,6 +104,7 @@ def without_sharer(found: dict[str, str]) -> dict[str, str]:
     return {name: outcome for name, outcome in found.items() if name != "number-10"}
 
 
+@pytest.mark.slow
 def test_a_mixed_group_is_rotated(mixed: World) -> None:
     """From the first key on: what cannot be read is refused until it is allowed once, and then goes by the record."""
     kaleyra = fleet_of(mixed).of("kaleyra")

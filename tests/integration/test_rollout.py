@@ -39,6 +39,7 @@ def assert_report_is_true(world: World) -> None:
 # -- endpoints
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_misses_the_key_stops_its_rotation_before_the_first_post(ready: World) -> None:
     """The other key, which that endpoint does not serve, goes on; after mending, the same command finishes with the same key."""
     ready.add_endpoint("endpoint-1")
@@ -169,6 +170,7 @@ def test_hooks(ready: World) -> None:
 # -- waves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_failure", ["stop", "rollback"])
 def test_a_number_that_fails_in_wave_2_of_4(ready: World, on_failure: str) -> None:
     ready.add_endpoint("endpoint-1")

@@ -20,7 +20,7 @@ from tests.fleet import fingerprint_of
 from .conftest import BIN, PASSPHRASE, ROOT, Run, World, running_sshd
 
 
-@pytest.fixture(params=["local", "ssh"])
+@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.slow)])
 def vaulted(request: pytest.FixtureRequest, world: World) -> World:
     """A world whose old keys are imported, with the vault host reached in both ways."""
     if request.param == "ssh":
@@ -105,6 +105,7 @@ def test_check_mode_on_an_empty_vault_host_writes_nothing(world: World) -> None:
     assert set(real.outcomes.values()) == {"replaced", "set"}
 
 
+@pytest.mark.slow
 def test_import_and_rotation_in_one_command_is_predicted(world: World) -> None:
     old = world.fleet.old_keys["default"]
     path = world.folder / "old-key.pem"
@@ -141,6 +142,7 @@ def test_foreign_key_replaced_by_its_fingerprint_only(world: World) -> None:
     assert allowed.outcomes[world.fleet.foreign] == "replaced"
 
 
+@pytest.mark.slow
 def test_due_by_age(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
@@ -151,6 +153,7 @@ def test_due_by_age(world: World) -> None:
     assert world.fingerprint("default", "retired") == world.fleet.old_keys["default"].fingerprint
 
 
+@pytest.mark.slow
 def test_failed_numbers_keep_the_key_pending_and_the_next_run_goes_on(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
@@ -174,6 +177,7 @@ def test_failed_numbers_keep_the_key_pending_and_the_next_run_goes_on(world: Wor
     assert world.fingerprint("default", "current") == pending
 
 
+@pytest.mark.slow
 def test_a_number_that_cannot_be_read_is_left_behind_and_mended_later(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
@@ -187,6 +191,7 @@ def test_a_number_that_cannot_be_read_is_left_behind_and_mended_later(world: Wor
     assert (again.status, again.outcomes["number-02"], len(world.box.posts)) == (0, "replaced", 1)
 
 
+@pytest.mark.slow
 def test_temporary_faults_are_survived(world: World) -> None:
     """Each of these is answered to one number, once; all numbers end on the new key."""
     world.import_old_keys()

@@ -128,7 +128,7 @@ def rotate_with_import(world: World) -> str:
     return "\n".join([run.output, *processes.seen, *(path.read_text(errors="replace") for path in files)])
 
 
-@pytest.mark.parametrize("failure", [None, "ssh", "token", "server", "passphrase"])
+@pytest.mark.parametrize("failure", [None, pytest.param("ssh", marks=pytest.mark.slow), "token", "server", "passphrase"])
 def test_no_secret_shows(request: pytest.FixtureRequest, secretive: World, failure: str | None) -> None:
     world = secretive
     if failure == "ssh":  # none, but the vault host is another one
