@@ -362,7 +362,8 @@ def test_demo_runs(tmp_path: Path) -> None:
     done = subprocess.run([str(BIN / "python"), str(ROOT / "tests" / "demo" / "demo.py"), str(tmp_path / "demo")],
                           env=environment, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "demo" / "report.txt").read_text().count("0 POSTs reached the API") == 4
+    assert (tmp_path / "demo" / "report.txt").read_text().count("0 POSTs reached the API") == 5
+    assert "Numbers by verdict" in (tmp_path / "demo" / "audit.html").read_text()
 
 
 def test_parsing_of_the_table_can_fail() -> None:
