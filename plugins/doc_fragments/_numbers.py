@@ -26,6 +26,12 @@ options:
       phone_number_id:
         description: ID of the phone number, as its provider knows it (see the option of the same name of the other modules).
         type: str
+      waba_id:
+        description:
+          - ID of the number's WhatsApp Business account, if it is known. It is not sent. Meta limits calls for each such account,
+            so that numbers of others can be worked on while one is throttled.
+        type: str
+        version_added: 1.4.0
       provider:
         description: Overrides O(provider) for this number.
         type: str
@@ -112,8 +118,19 @@ options:
   max_workers:
     description:
       - How many numbers are worked on at the same time.
+      - Numbers of an account (WABA) that the API throttles are passed over for those of others meanwhile.
     type: int
     default: 32
+  progress:
+    description:
+      - Whether lines of progress are shown while the task runs, five seconds apart or more, none for work of a few seconds. For 100
+        numbers and more also, at the beginning, how many calls they take and whether the API's limit allows them.
+      - They hold counts and IDs of WABAs only, so they are shown under C(no_log) too.
+      - Only where the task's connection is local (see the attribute C(in_process)). A module on another host cannot show anything
+        before it ends.
+    type: bool
+    default: true
+    version_added: 1.4.0
 """
 
     FLEET = r"""
@@ -133,6 +150,12 @@ options:
       phone_number_id:
         description: ID of the phone number, as its provider knows it (see the option of the same name of the other modules).
         type: str
+      waba_id:
+        description:
+          - ID of the number's WhatsApp Business account, if it is known. It is not sent. Meta limits calls for each such account,
+            so that numbers of others can be worked on while one is throttled.
+        type: str
+        version_added: 1.4.0
       provider:
         description: Overrides O(provider) for this number.
         type: str
@@ -232,6 +255,17 @@ options:
   max_workers:
     description:
       - How many numbers are worked on at the same time.
+      - Numbers of an account (WABA) that the API throttles are passed over for those of others meanwhile.
     type: int
     default: 32
+  progress:
+    description:
+      - Whether lines of progress are shown while the task runs, five seconds apart or more, none for work of a few seconds. For 100
+        numbers and more also, at the beginning, how many calls they take and whether the API's limit allows them.
+      - They hold counts and IDs of WABAs only, so they are shown under C(no_log) too.
+      - Only where the task's connection is local (see the attribute C(in_process)). A module on another host cannot show anything
+        before it ends.
+    type: bool
+    default: true
+    version_added: 1.4.0
 """

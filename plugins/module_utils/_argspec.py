@@ -54,9 +54,10 @@ PUBLISH: Spec = {
     "verify_timeout": {"type": "float", "default": 30.0},
 }
 
+# How many numbers are worked on in one task.
 FLEET: Spec = {
     "max_workers": {"type": "int", "default": 32},
-    "max_failures": {"type": "int"},
+    "progress": {"type": "bool", "default": True},
 }
 
 
@@ -68,7 +69,7 @@ def _overridable(spec: Spec) -> Spec:
 
 def number_list(extra: Spec) -> dict[str, t.Any]:
     """Return the option C(phone_numbers). C(phone_number_id) is not required here: who lacks it fails as that number alone."""
-    options: Spec = {"name": {"type": "str"}, "phone_number_id": {"type": "str"}}
+    options: Spec = {"name": {"type": "str"}, "phone_number_id": {"type": "str"}, "waba_id": {"type": "str"}}
     return {"type": "list", "elements": "dict", "options": {**options, **_overridable(extra), **_overridable(CONNECTION)}}
 
 
@@ -77,6 +78,7 @@ SINGLE_SPEC: Spec = {"phone_number_id": {"type": "str", "required": True}, **PUB
 _PER_NUMBER_PUBLISH = {**{name: PUBLISH[name] for name in PUBLISH if name != "verify_timeout"}, **RECORD}
 FLEET_SPEC: Spec = {
     "phone_numbers": {**number_list(_PER_NUMBER_PUBLISH), "required": True},
+    "max_failures": {"type": "int"},
     **PUBLISH,
     **FLEET,
     **CONNECTION,
@@ -86,7 +88,7 @@ INFO_SPEC: Spec = {
     "phone_number_id": {"type": "str"},
     **RECORD,
     "phone_numbers": number_list(RECORD),
-    "max_workers": FLEET["max_workers"],
+    **FLEET,
     **CONNECTION,
 }
 

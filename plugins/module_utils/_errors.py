@@ -145,12 +145,16 @@ class InvalidAnswer(TransportError):
 
 @dataclasses.dataclass(frozen=True)
 class Meaning:
-    """What an API code means on the encryption edge. C(throttled) codes were certainly not applied."""
+    """What an API code means on the encryption edge. C(throttled) codes were certainly not applied.
+
+    C(of_account): the limit is the one of a single account (WABA), and others under the same credential can be called on.
+    """
 
     kind: str
     remedy: str
     retryable: bool = False
     throttled: bool = False
+    of_account: bool = False
 
 
 _BAD_PARAMETER = Meaning(
@@ -176,6 +180,7 @@ TEMPORARY = Meaning("temporary", "A temporary fault of the API: run again.", ret
 THROTTLED = Meaning(
     "throttled", "The rate limit is reached: wait, then run again, with fewer workers or later.", retryable=True, throttled=True
 )
+_ACCOUNT_THROTTLED = dataclasses.replace(THROTTLED, of_account=True)
 _UNKNOWN = Meaning("unknown", "The code is not known to this collection; see the API's error reference.")
 
 # (code, subcode) → meaning; None stands for any subcode.
@@ -204,8 +209,8 @@ CODES: dict[tuple[int, int | None], Meaning] = {
     (17, None): THROTTLED,
     (32, None): THROTTLED,
     (613, None): THROTTLED,
-    (80007, None): THROTTLED,
-    (130429, None): THROTTLED,
+    (80007, None): _ACCOUNT_THROTTLED,
+    (130429, None): _ACCOUNT_THROTTLED,
 }
 CODES.update({(code, None): _PERMISSION for code in range(200, 300)})
 

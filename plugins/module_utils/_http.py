@@ -25,6 +25,7 @@ import typing as t
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
+from ._budget import ALL, Budget, regained_in
 from ._errors import (
     ApiError,
     ConnectionFailed,
@@ -102,6 +103,11 @@ class Tally:
     retries: int = 0
     usage: dict[str, t.Any] = dataclasses.field(default_factory=dict)
 
+    def saw(self, usage: t.Mapping[str, t.Any]) -> None:
+        """Note the usage that an answer told; that of a WABA replaces the one of the same WABA alone."""
+        for name, told in usage.items():
+            self.usage[name] = {**self.usage.get(name, {}), **told}
+
     def as_dict(self) -> dict[str, t.Any]:
         return {"requests": self.requests, "retries": self.retries, "usage": self.usage}
 
@@ -121,10 +127,11 @@ class Deadline:
 
 @dataclasses.dataclass
 class Job:
-    """The work on one number, as far as HTTP is concerned: its deadline and its tally."""
+    """The work on one number, as far as HTTP is concerned: its deadline, its tally, and the account that its calls count for."""
 
     deadline: Deadline
     tally: Tally = dataclasses.field(default_factory=Tally)
+    account: str = ALL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,14 +225,24 @@ def host_only(url: str) -> str:
 
 
 class Transport:
-    """Connections of one task, shared by its workers: one pooled session for each way of checking certificates."""
+    """What the workers of one task share: a pooled session for each way of checking certificates, and the rate budgets.
 
-    def __init__(self, pool_size: int = 1) -> None:
+    C(sleep) is how they wait.
+    """
+
+    def __init__(self, pool_size: int = 1, sleep: t.Callable[[float], None] = time.sleep) -> None:
         require_library("requests", REQUESTS_MINIMUM, REQUESTS_VERSION)
         self._pool_size = pool_size
+        self.sleep = sleep
+        self._budgets: dict[t.Hashable, Budget] = {}
         self._sessions: dict[bool | str, requests.Session] = {}
         self._proxies: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
+
+    def budget(self, credential: t.Hashable) -> Budget:
+        """Return the rate budget of a credential."""
+        with self._lock:
+            return self._budgets.setdefault(credential, Budget())
 
     def session(self, verify: bool | str) -> requests.Session:
         """Return the session for a way of checking certificates; kept apart so that none reuses another's connection."""
@@ -272,7 +289,7 @@ class Transport:
 class HttpClient:
     """Sends the requests of one set of credentials. Thread-safe.
 
-    C(secrets) are taken out of every message. When the API throttles, all users of this client wait until the time
+    C(secrets) are taken out of every message. When the API throttles, all who share the C(budget) wait until the time
     it named: calling on lengthens the wait.
     """
 
@@ -282,16 +299,17 @@ class HttpClient:
         options: HttpOptions,
         secrets: t.Iterable[str],
         *,
-        sleep: t.Callable[[float], None] = time.sleep,
+        budget: Budget | None = None,
+        sleep: t.Callable[[float], None] | None = None,
         clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
         self._options = options
         self._secrets: list[str] = []
         self.keep_secret(*secrets)
-        self._sleep = sleep
+        self.budget = budget or Budget(clock)
+        self._sleep = sleep or transport.sleep
         self._clock = clock
-        self._quiet_until = 0.0
 
     def keep_secret(self, *secrets: str) -> None:
         """Have these taken out of every message as well: what the API handed out, such as a token."""
@@ -328,7 +346,7 @@ class HttpClient:
                 return once()
             except WabaError as failure:
                 error = failure
-            self._note_throttling(error)
+            self._note_throttling(error, job)
             if not repeatable or attempt >= self._options.retries or not error.retryable:
                 raise error
             self.wait_before_retry(error, attempt, job)
@@ -341,25 +359,26 @@ class HttpClient:
         if wait is None:
             ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2**attempt)
             wait = ceiling / 2 + random.uniform(0, ceiling / 2)
-            self._note_throttling(error, wait)
+            self._note_throttling(error, job, wait)
         if wait >= job.deadline.remaining():
             raise error
         self._sleep(wait)
 
-    def _note_throttling(self, error: WabaError, backoff: float = 0.0) -> None:
-        """Let all users of this client wait, also where the one that was throttled gives up."""
+    def _note_throttling(self, error: WabaError, job: Job, backoff: float = 0.0) -> None:
+        """Let all wait whom the limit concerns, also where the one that was throttled gives up."""
         if isinstance(error, ApiError) and error.meaning.throttled:
-            wait = backoff if error.wait is None else error.wait
-            self._quiet_until = max(self._quiet_until, self._clock() + wait)
+            account = job.account if error.meaning.of_account else ALL
+            self.budget.throttle(account, backoff if error.wait is None else error.wait)
 
     def rest(self, job: Job) -> bool:
         """Wait until the API may be called again; return whether there was anything to wait for. Raises DeadlineExceeded."""
-        wait = self._quiet_until - self._clock()
+        wait = self.budget.wait(job.account)
         if wait <= 0:
             return False
         if wait >= job.deadline.remaining():
+            where = f" (WABA {job.account})" if job.account else ""
             raise DeadlineExceeded(
-                f"The API throttles this credential for another {wait:.0f} s, longer than the time allowed.",
+                f"The API throttles this credential{where} for another {wait:.0f} s, longer than the time allowed.",
                 "Run again later, or raise total_timeout.", outcome_unknown=False,
             )
         self._sleep(wait)
@@ -407,7 +426,9 @@ class HttpClient:
             ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(response.status_code, headers, body, _decode(body), self._clock() - started)
-        job.tally.usage.update(_usage(headers))
+        usage = _usage(headers)
+        job.tally.saw(usage)
+        self.budget.answered(job.account, usage)
         return answer
 
     def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
@@ -554,6 +575,4 @@ def wait_asked(headers: dict[str, str]) -> float | None:
     except (KeyError, ValueError):
         pass
     cases = _usage(headers).get("x-business-use-case-usage", {})
-    minutes = [row.get("estimated_time_to_regain_access", 0) for rows in cases.values() for row in rows]
-    longest = min(max(minutes, default=0), 10**6)  # a number beyond reckoning is as good as for ever
-    return longest * 60.0 if longest > 0 else None
+    return max((regained_in(row) for rows in cases.values() for row in rows), default=0.0) or None

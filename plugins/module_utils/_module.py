@@ -35,9 +35,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def _hide_private_keys(self) -> None:
         """Have each private key among the options masked, as it is and as it looks within the text of a list or mapping."""
-        for text in _texts(self.params):
-            if "PRIVATE KEY" in text:
-                self.no_log_values.update((text, repr(text)[1:-1]))
+        for text in private_keys(self.params):
+            self.no_log_values.update((text, repr(text)[1:-1]))
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
@@ -52,18 +51,28 @@ def _texts(value: t.Any) -> t.Iterator[str]:
             yield from _texts(item)
 
 
+def attempt(work: t.Callable[[], Result]) -> Result:
+    """Return what C(work) returns, or its error as a failed result."""
+    try:
+        return work()
+    except MissingLibrary as error:
+        return {"failed": True, "msg": f"{missing_required_lib(error.library)} {error.message}", "error": error.as_dict()}
+    except WabaError as error:
+        return {"failed": True, "msg": str(error), "error": error.as_dict()}
+
+
+def private_keys(params: t.Any) -> t.Iterator[str]:
+    """Yield each text among the options that holds a private key, also one that was given where a public one belongs."""
+    return (text for text in _texts(params) if "PRIVATE KEY" in text)
+
+
 def run_module(spec: Spec, run: t.Callable[[t.Mapping[str, t.Any], bool], Result], **options: t.Any) -> None:
     """Make the AnsibleModule, call C(run) with its options and whether it is check mode, and end as the result says.
 
     A result with C(failed) becomes fail_json with everything else in it, so that no partial result is lost.
     """
     module = Module(argument_spec=spec, supports_check_mode=True, **options)
-    try:
-        result = run(module.params, module.check_mode)
-    except MissingLibrary as error:
-        module.fail_json(msg=f"{missing_required_lib(error.library)} {error.message}", error=error.as_dict())
-    except WabaError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
+    result = attempt(lambda: run(module.params, module.check_mode))
     for warning in result.pop("warnings", []):
         module.warn(warning)
     if not module._diff or not result.get("diff"):

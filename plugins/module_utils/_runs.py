@@ -14,15 +14,21 @@ import time
 import typing as t
 
 from ._apply import Applied, Rules, Target, apply_key, read_key
+from ._budget import ALL, CALLS_PER_NUMBER, describe_need
 from ._errors import InvalidOptions, KeyConflict, WabaError
-from ._fleet import run_fleet
+from ._fleet import Crew
 from ._http import Deadline, Job, Tally, Transport
 from ._keys import PublicKey
 from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, recorded_of, total_timeout
+from ._progress import Progress
 from ._providers import PROVIDERS, Connection, Provider, make_provider
 from ._reconcile import UNMET, Desired, PublishedKey
 
 Result = dict[str, t.Any]
+Tell = t.Callable[[str], None]
+
+# A task for as many numbers says what it will cost before it begins.
+_MANY = 100
 
 
 @dataclasses.dataclass
@@ -32,6 +38,7 @@ class Number:
     name: str
     params: Params
     phone_number_id: str = ""
+    account: str = ALL
     connection: Connection | None = None
     error: WabaError | None = None
     timeout: float = 0.0
@@ -68,7 +75,7 @@ def run_single(params: Params, check_mode: bool) -> Result:
             done = apply_key(target, desired_of(key, params), rules)
     finally:
         transport.close()
-    number = Number(target.phone_number_id, params, target.phone_number_id, connection)
+    number = Number(target.phone_number_id, params, target.phone_number_id, connection=connection)
     result = _row(number, done)
     after = done.after or PublishedKey(None, None, None)
     result.update(
@@ -83,8 +90,11 @@ def run_single(params: Params, check_mode: bool) -> Result:
     return _failed(result, f"{number.name}: {done.error}") if done.error else result
 
 
-def run_info(params: Params) -> Result:
-    """Read one or many numbers (module whatsapp_business_encryption_info). Raises WabaError for bad options."""
+def run_info(params: Params, tell: Tell | None = None) -> Result:
+    """Read one or many numbers (module whatsapp_business_encryption_info). Raises WabaError for bad options.
+
+    C(tell) is given lines of progress.
+    """
     rows = params["phone_numbers"]
     if (params["phone_number_id"] is None) == (rows is None):
         raise InvalidOptions("Give either phone_number_id or phone_numbers.")
@@ -92,13 +102,16 @@ def run_info(params: Params) -> Result:
         rows = [{"phone_number_id": params["phone_number_id"], "recorded_fingerprint": params["recorded_fingerprint"]}]
     numbers = _prepare(rows, params)
 
-    result = _run_numbers(numbers, params, lambda number, target: read_key(target), None)
+    result = _run_numbers(numbers, params, lambda number, target: read_key(target), calls=1, tell=tell)
     del result["published_keys"]  # nothing is
     return result
 
 
-def run_many(params: Params, check_mode: bool) -> Result:
-    """Set the keys of many numbers (module whatsapp_business_encryption_fleet). Raises WabaError for bad options."""
+def run_many(params: Params, check_mode: bool, tell: Tell | None = None) -> Result:
+    """Set the keys of many numbers (module whatsapp_business_encryption_fleet). Raises WabaError for bad options.
+
+    C(tell) is given lines of progress.
+    """
     common_key = public_key_of(params)
     numbers = _prepare(params["phone_numbers"], params)
     keys: dict[str, PublicKey | None] = {}
@@ -120,7 +133,7 @@ def run_many(params: Params, check_mode: bool) -> Result:
         rules = Rules(max(0.0, params["verify_timeout"]), check_mode, target.provider.connection.retries)
         return apply_key(target, t.cast(Desired, number.desired), rules)
 
-    return _run_numbers(numbers, params, work, params["max_failures"])
+    return _run_numbers(numbers, params, work, calls=1 if check_mode else CALLS_PER_NUMBER, tell=tell)
 
 
 def _own_key(own: Params, seen: dict[str, PublicKey | None]) -> PublicKey | None:
@@ -138,7 +151,8 @@ def _prepare(rows: t.Sequence[Params], common: Params) -> list[Number]:
     numbers = []
     for index, row in enumerate(rows, 1):
         phone_number_id = (row.get("phone_number_id") or "").strip()
-        number = Number(row.get("name") or phone_number_id or f"phone_numbers[{index}]", row, phone_number_id)
+        name = row.get("name") or phone_number_id or f"phone_numbers[{index}]"
+        number = Number(name, row, phone_number_id, row.get("waba_id") or ALL)
         try:
             if not phone_number_id:
                 raise InvalidOptions("It has no phone_number_id.", "Set it (host variable whatsapp_phone_number_id).")
@@ -192,33 +206,61 @@ def _run_numbers(
     numbers: list[Number],
     params: Params,
     work: t.Callable[[Number, Target], Applied],
-    max_failures: int | None,
+    *,
+    calls: int,
+    tell: Tell | None,
 ) -> Result:
+    """Do the work on each number. C(calls) is how many calls it takes as a rule."""
     workers = max_workers(params)
-    transport = Transport(pool_size=workers)
+    crew = Crew(workers)
+    transport = Transport(pool_size=workers, sleep=crew.sleep)
     providers = _make_providers(numbers, transport)
     tallies: list[Tally] = []
+    tell = tell if tell and params["progress"] else _tell_nobody
+    if len(numbers) >= _MANY:
+        _tell_need(numbers, calls, tell)
 
-    def one(number: Number) -> tuple[Number, Applied]:
+    def one(number: Number) -> Applied:
         if number.error is not None or number.connection is None:
-            return number, Applied("refused" if isinstance(number.error, KeyConflict) else "failed", error=number.error)
-        job = Job(Deadline(number.timeout))
+            return Applied("refused" if isinstance(number.error, KeyConflict) else "failed", error=number.error)
+        job = Job(Deadline(number.timeout), account=number.account)
         tallies.append(job.tally)
         started = time.monotonic()
         done = work(number, Target(providers[number.connection], number.phone_number_id, job, number.recorded))
         number.took = time.monotonic() - started
-        return number, done
+        return done
 
-    def skip(number: Number) -> tuple[Number, Applied]:
-        return number, Applied("skipped")
+    def account_of(number: Number) -> t.Hashable:
+        if number.error is not None or number.connection is None:
+            return None
+        return id(providers[number.connection].http.budget), number.account
+
+    def start_in(number: Number, left: int) -> float:
+        if number.error is not None or number.connection is None:
+            return 0.0
+        return providers[number.connection].http.budget.start_in(number.account, left, number.timeout)
 
     try:
-        pairs = run_fleet(
-            numbers, one, skip, lambda pair: pair[1].outcome in UNMET, max_workers=workers, max_failures=max_failures
+        rows = crew.run(
+            numbers, one, lambda done: done.outcome in UNMET, account_of=account_of, start_in=start_in,
+            max_failures=params.get("max_failures"), progress=Progress(len(numbers), tell),
         )
     finally:
         transport.close()
+    pairs = [(number, done or Applied("skipped")) for number, done in zip(numbers, rows)]
     return {**_fleet_result(pairs, tallies), "warnings": _warnings(numbers)}
+
+
+def _tell_need(numbers: t.Sequence[Number], calls: int, tell: Tell) -> None:
+    """Tell how many calls the numbers take that there is a documented limit for, and whether it allows them."""
+    limits = {number.provider.calls_an_hour for number in numbers if number.provider} - {None}
+    for limit in sorted(limit for limit in limits if limit):
+        own = (number.account for number in numbers if number.provider and number.provider.calls_an_hour == limit)
+        tell(describe_need(collections.Counter(own), {}, calls, limit))
+
+
+def _tell_nobody(line: str) -> None:
+    """Where nobody is to be told."""
 
 
 def _make_providers(numbers: t.Iterable[Number], transport: Transport) -> dict[Connection, Provider]:
@@ -244,7 +286,7 @@ def _make_providers(numbers: t.Iterable[Number], transport: Transport) -> dict[C
 def _fleet_result(pairs: list[tuple[Number, Applied]], tallies: list[Tally]) -> Result:
     total = Tally(sum(tally.requests for tally in tallies), sum(tally.retries for tally in tallies))
     for tally in tallies:
-        total.usage.update(tally.usage)
+        total.saw(tally.usage)
     rows = [{**_row(number, done), "seconds": round(number.took, 3)} for number, done in pairs]
     result: Result = {
         "changed": any(row["changed"] for row in rows),

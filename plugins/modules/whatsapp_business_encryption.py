@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - waba.flows._attributes
   - waba.flows._attributes.actiongroup_whatsapp
+  - waba.flows._attributes.in_process
   - waba.flows._publish
   - waba.flows._connection
 attributes:

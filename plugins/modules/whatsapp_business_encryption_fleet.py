@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - waba.flows._attributes
   - waba.flows._attributes.actiongroup_whatsapp
+  - waba.flows._attributes.in_process
   - waba.flows._numbers.fleet
   - waba.flows._publish
   - waba.flows._connection

@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - waba.flows._attributes
   - waba.flows._attributes.actiongroup_whatsapp
+  - waba.flows._attributes.in_process
   - waba.flows._numbers
   - waba.flows._connection
 attributes:

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils import _apply
 from ansible_collections.waba.flows.plugins.module_utils._apply import Applied, Rules, Target, apply_key, read_key
+from ansible_collections.waba.flows.plugins.module_utils._budget import ALL, Budget
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     ApiError,
     ConnectionFailed,
@@ -483,12 +484,12 @@ def test_a_quiet_time_that_is_too_long_sends_nothing(keys: Keys) -> None:
 def test_a_client_that_another_number_got_throttled_rests_and_reads_again(box: Sandbox, keys: Keys, clock: Clock) -> None:
     hold(box, keys.b)
     client = make_client(box.base_url)
-    client.http._sleep, client.http._clock = clock.sleep, clock.now
+    client.http._sleep, client.http._clock, client.http.budget = clock.sleep, clock.now, Budget(clock.now)
 
     class Throttled(Deafened):
         def read(self, phone_number_id: str, job: Job) -> PublishedKey:
             found = super().read(phone_number_id, job)
-            self.http._quiet_until = 1020.0  # the clock starts at 1000
+            self.http.budget.throttle(ALL, 1020.0 - clock.time)  # it starts at 1000
             return found
 
     done = apply_key(Target(Throttled(client, after=9), DEFAULT_NUMBER, make_job()), desired(keys.a), rules())

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC, INFO_SPEC, SINGLE_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._budget import Budget
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     ApiError,
     ConnectionFailed,
@@ -288,6 +289,7 @@ def test_a_throttled_read_waits_as_long_as_it_is_told(
     client, stubber = stubbed
     monkeypatch.setattr(client.http, "_sleep", clock.sleep)
     monkeypatch.setattr(client.http, "_clock", clock.now)
+    monkeypatch.setattr(client.http, "budget", Budget(clock.now))
     stubber.add_client_error(GET, "ThrottledRequestException", "Slow", 429, response_meta={"HTTPHeaders": {"Retry-After": asked}})
     stubber.add_response(GET, {}, {"originationPhoneNumberId": NUMBER})
     job = make_job()

@@ -20,6 +20,7 @@ import urllib3.exceptions
 from urllib3.exceptions import MaxRetryError
 
 from ansible_collections.waba.flows.plugins.module_utils import _http
+from ansible_collections.waba.flows.plugins.module_utils._budget import ALL
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     ApiError,
     ConnectionFailed,
@@ -294,7 +295,7 @@ def test_the_pause_after_a_throttling_answer_without_a_wait_is_for_all(box: Sand
 
 def test_rest_does_not_outlast_the_deadline(clock: Clock) -> None:
     http = make_http(clock)
-    http._quiet_until = clock.time + 500
+    http.budget.throttle(ALL, 500)
     with pytest.raises(DeadlineExceeded, match="throttles this credential for another 500 s") as caught:
         http.rest(Job(Deadline(500.0, clock.now)))
     assert not caught.value.outcome_unknown
@@ -349,7 +350,7 @@ def test_other_credentials_do_not_wait(box: Sandbox, clock: Clock) -> None:
 
 def test_whoever_cannot_wait_out_the_quiet_time_sends_nothing(box: Sandbox, clock: Clock) -> None:
     http = make_http(clock)
-    http._quiet_until = clock.time + 500
+    http.budget.throttle(ALL, 500)
     with pytest.raises(DeadlineExceeded, match="throttles this credential for another 500 s") as caught:
         call(http, request_for(box.base_url), seconds=300, clock=clock)
     assert not caught.value.outcome_unknown

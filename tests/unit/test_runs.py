@@ -17,7 +17,6 @@ import pytest
 from ansible_collections.waba.flows.plugins.module_utils import _http, _options, _runs
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC, INFO_SPEC, SINGLE_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions
-from ansible_collections.waba.flows.plugins.module_utils._fleet import run_fleet
 from ansible_collections.waba.flows.plugins.module_utils._keys import PublicKey, parse_public_key
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, run_many, run_single
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, Recorder, module_params
@@ -463,9 +462,9 @@ def test_the_pool_is_as_large_as_the_workers_are_many(workers: int, box: Sandbox
     sizes: list[int] = []
 
     class Noting(_http.Transport):
-        def __init__(self, pool_size: int = 1) -> None:
+        def __init__(self, pool_size: int = 1, **others: t.Any) -> None:
             sizes.append(pool_size)
-            super().__init__(pool_size)
+            super().__init__(pool_size, **others)
 
     monkeypatch.setattr(_runs, "Transport", Noting)
     assert info(box, phone_number_id=DEFAULT_NUMBER, max_workers=workers)["summary"] == {"read": 1}
@@ -521,18 +520,3 @@ def test_results_hold_no_secret(fleet: Sandbox, keys: Keys) -> None:
     assert DEFAULT_TOKEN not in text
     assert "s3cret" not in text
     assert "appsecret_proof" not in text
-
-
-# -- run_fleet by itself
-
-
-def test_a_fleet_of_none_has_no_rows() -> None:
-    assert run_fleet([], lambda item: item, lambda item: item, bool, max_workers=4) == []
-
-
-def test_a_fleet_keeps_order_whatever_finishes_first() -> None:
-    def work(item: int) -> int:
-        time.sleep(0.02 * (5 - item))
-        return item
-
-    assert run_fleet(range(5), work, lambda item: -1, lambda row: False, max_workers=5) == [0, 1, 2, 3, 4]

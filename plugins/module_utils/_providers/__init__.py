@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from .._http import HttpClient, HttpOptions, Transport
+from .._http import HttpClient, HttpOptions, Transport, same_place
 from ._aws import Aws
 from ._base import Capabilities, Connection, Option, Provider
 from ._cloud_api import CloudApi
@@ -31,5 +31,6 @@ def make_provider(connection: Connection, transport: Transport) -> Provider:
     """Return the API client for a connection. Raises InvalidOptions where an option is missing or malformed."""
     provider = PROVIDERS[connection.provider]
     secrets = provider.secrets_of(connection)
-    http = HttpClient(transport, HttpOptions(connection.timeout, connection.retries, connection.verify), secrets)
-    return provider(connection, http)
+    options = HttpOptions(connection.timeout, connection.retries, connection.verify)
+    budget = transport.budget((connection.provider, same_place(connection.base_url or ""), connection.own))
+    return provider(connection, HttpClient(transport, options, secrets, budget=budget))

@@ -79,6 +79,7 @@ class Connection:
 class Provider(abc.ABC):
     """The API of a provider under one set of credentials. Methods raise WabaError and are thread-safe.
 
+    C(calls_an_hour) is the documented limit for an account (WABA), if there is one.
     C(own_only) names options that the role takes from no environment, as another provider's credential could be there.
     C(notice) is told once to whoever uses the provider. C(exceptions_to_contract) names tests of test_provider_contract.py that
     the provider cannot pass, and why.
@@ -88,6 +89,7 @@ class Provider(abc.ABC):
     capabilities: t.ClassVar[Capabilities]
     options: t.ClassVar[tuple[Option, ...]]
     own_only: t.ClassVar[tuple[str, ...]] = ()
+    calls_an_hour: t.ClassVar[int | None] = None
     notice: t.ClassVar[str] = ""
     exceptions_to_contract: t.ClassVar[t.Mapping[str, str]] = {}
 

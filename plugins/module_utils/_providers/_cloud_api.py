@@ -13,6 +13,7 @@ import hmac
 import re
 import typing as t
 
+from .._budget import USUAL_LIMIT
 from .._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url, wait_asked
 from .._reconcile import PublishedKey
@@ -30,6 +31,7 @@ class CloudApi(Provider):
     name = "cloud_api"
     capabilities = Capabilities()
     options = (ACCESS_TOKEN, APP_SECRET, API_VERSION)
+    calls_an_hour = USUAL_LIMIT
 
     def __init__(self, connection: Connection, http: HttpClient) -> None:
         super().__init__(connection, http)

@@ -1,0 +1,21 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module of the same name, within the control node's process where its connection is local."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.waba.flows.plugins.module_utils._argspec import INFO_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._runs import Result, Tell, run_info
+from ansible_collections.waba.flows.plugins.plugin_utils._in_process import InProcess
+
+
+class ActionModule(InProcess):
+    """See InProcess."""
+
+    spec = INFO_SPEC
+
+    def work(self, params: dict[str, t.Any], tell: Tell) -> Result:
+        return run_info(params, tell)

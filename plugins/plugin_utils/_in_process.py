@@ -1,0 +1,139 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
+
+"""The modules of the API within the control node's own process, where their connection is local; as modules elsewhere.
+
+A module in a process of its own costs half a second, and tells nothing before it ends. What is imported here is imported once,
+before Ansible forks its workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.waba.flows.plugins.module_utils._argspec import Spec
+from ansible_collections.waba.flows.plugins.module_utils._module import attempt, private_keys
+
+Result = dict[str, t.Any]
+
+
+class InProcess(ActionBase):  # type: ignore[misc]
+    """An action plugin that does what the module of its name does. Subclasses give its spec and its work."""
+
+    _supports_check_mode = True
+    _supports_async = True  # as a module
+
+    spec: t.ClassVar[Spec]
+
+    def work(self, params: Result, tell: t.Callable[[str], None]) -> Result:
+        """Return the module's result for checked options. C(tell) shows a line of progress. Raises WabaError."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
+        result: Result = super().run(tmp, task_vars)
+        environment: dict[str, str] = {}
+        self._compute_environment_string(environment)
+        if self._is_local():
+            with _environment(environment):
+                return {**result, **self._run_here()}
+        arguments = {**self._task.args, **self._credentials(environment)}
+        module_result = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
+        return {**result, **module_result}
+
+    def _is_local(self) -> bool:
+        """Tell whether the module would run on this machine as this user, while the task waits for it."""
+        return self._connection.transport == "local" and not self._connection.become and not self._task.async_val
+
+    def _credentials(self, environment: t.Mapping[str, str]) -> Result:
+        """Return the options that the control node's environment has for a module that runs elsewhere.
+
+        What C(environment:) sets is there already.
+        """
+        found: Result = {}
+        for name, option in self.spec.items():
+            for variable in option.get("fallback", (None, ()))[1]:
+                if self._task.args.get(name) is None and variable not in environment and os.environ.get(variable):
+                    found[name] = os.environ[variable]
+        return found
+
+    def _run_here(self) -> Result:
+        arguments: Result = _plain(self._task.args)
+        checked = ArgumentSpecValidator(self.spec).validate(arguments)
+        params: Result = checked.validated_parameters
+        secrets = [*self._secrets(params), *private_keys(arguments)]
+        if checked.error_messages:
+            message = _without(", ".join(checked.error_messages), secrets)
+            if checked.unsupported_parameters:
+                message = f"Unsupported parameters for ({self._task.action}) module: {message}"
+            raise AnsibleActionFail(message)
+        result = attempt(lambda: self.work(params, self._tell))
+        if not self._task.diff or not result.get("diff"):
+            result.pop("diff", None)
+        return t.cast(Result, _without(result, secrets))
+
+    def _secrets(self, params: Result) -> set[str]:
+        """Return the values of all options that are under no_log."""
+        names = [name for name, option in self.spec.items() if option.get("no_log")]
+        rows = [params, *(params.get("phone_numbers") or [])]
+        return {str(row[name]) for row in rows if isinstance(row, dict) for name in names if row.get(name)}
+
+    def _tell(self, line: str) -> None:
+        """Show a line on the screen and in the log file; AWX shows it while the task runs."""
+        Display().display(f"{self._task.action.split('.')[-1]}: {line}")
+
+
+@contextlib.contextmanager
+def _environment(variables: t.Mapping[str, str]) -> t.Iterator[None]:
+    """Have environment variables set, as C(environment:) does for a module; this process works on nothing else meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update({name: str(value) for name, value in variables.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Return arguments as a module gets them: of plain types only, vaulted text decrypted."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)  # Ansible's own kinds of text say where it is from
+    if isinstance(value, t.Mapping):
+        return {_plain(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(item) for item in value]
+    return str(value)
+
+
+def _without(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
+    """Return a result with every secret blotted out, as modules do it, but no slower for secrets that are not in it."""
+    text = "\n".join(set(_texts(value)))
+    found = [secret for secret in set(secrets) if secret in text]
+    return remove_values(value, found) if found else value
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)

@@ -1,0 +1,174 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rate budget of a credential: waits, what is spread over the numbers that are left, and the estimate before a run."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.waba.flows.plugins.module_utils._budget import ALL, Budget, describe_need
+from ansible_collections.waba.flows.tests.unit.helpers import Clock
+
+
+def usage(account: str = "1", percent: float = 0, *, app: float | None = None, regain: float = 0) -> dict[str, t.Any]:
+    told: dict[str, t.Any] = {
+        "x-business-use-case-usage": {account: [{"call_count": percent, "total_time": 1, "estimated_time_to_regain_access": regain}]},
+    }
+    return told if app is None else {**told, "x-app-usage": {"call_count": app}}
+
+
+def answered(budget: Budget, calls: int, *percents: float, account: str = "1") -> None:
+    """Have answers tell the percents, each after so many calls."""
+    for percent in percents:
+        for dummy in range(calls):
+            budget.answered(account, usage(account, percent))
+
+
+def test_a_fresh_budget_allows_everything(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    assert (budget.wait(ALL), budget.wait("1"), budget.start_in("1", 10**6, 10**4)) == (0.0, 0.0, 0.0)
+
+
+def test_a_throttled_account_leaves_the_others_alone(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.throttle("1", 60)
+    assert (budget.wait("1"), budget.wait("2"), budget.wait(ALL)) == (60.0, 0.0, 0.0)
+    assert (budget.start_in("1", 1, 10**4), budget.start_in("2", 1, 10**4)) == (60.0, 0.0)
+
+
+def test_a_throttled_credential_is_left_alone_by_all(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.throttle(ALL, 60)
+    assert (budget.wait("1"), budget.wait("2"), budget.wait(ALL)) == (60.0, 60.0, 60.0)
+
+
+def test_the_longer_wait_stands(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.throttle("1", 60)
+    budget.throttle("1", 5)
+    assert budget.wait("1") == 60.0
+    clock.time += 59
+    assert budget.wait("1") == pytest.approx(1.0)
+    clock.time += 2
+    assert budget.wait("1") == 0.0
+
+
+def test_whoever_cannot_wait_for_so_long_starts_and_fails_by_itself(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.throttle("1", 300)
+    assert (budget.start_in("1", 5, 300.0), budget.start_in("1", 5, 301.0)) == (0.0, 300.0)
+
+
+def test_an_answer_that_names_a_time_of_its_own_is_believed(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.answered("1", usage(percent=100, regain=3))
+    assert (budget.wait("1"), budget.wait("2")) == (180.0, 0.0)
+
+
+def test_the_usage_of_another_account_counts_for_nobody_here(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.answered("1", usage("2", 100, regain=3))
+    assert (budget.wait("1"), budget.start_in("1", 10**6, 10**4)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("percent", [0, 50, 79])
+def test_below_the_mark_nothing_is_spread(percent: float, clock: Clock) -> None:
+    budget = Budget(clock.now)
+    answered(budget, 50, 0, percent)
+    assert [budget.start_in("1", 10**6, 10**4) for dummy in range(3)] == [0.0, 0.0, 0.0]
+
+
+def test_what_is_left_is_not_spread_where_it_is_enough(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    answered(budget, 40, 80, 81, 82)  # 40 calls for one percent: 18 percent are 720 calls, enough for 240 numbers
+    assert [budget.start_in("1", 239, 10**4) for dummy in range(3)] == [0.0, 0.0, 0.0]
+    assert budget.start_in("1", 241, 10**4) > 0
+
+
+def test_what_is_left_is_spread_over_the_numbers_where_it_is_not_enough(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    answered(budget, 40, 80, 81, 82)
+    # A number takes 3 * 0.025 percent, and 18 percent have to last for an hour.
+    assert budget.start_in("1", 1000, 10**4) == 0.0
+    assert budget.start_in("1", 1000, 10**4) == pytest.approx(3600 * 3 * 0.025 / 18)
+    clock.time += 3600 * 3 * 0.025 / 18
+    assert budget.start_in("1", 999, 10**4) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_starts_that_are_spread_stay_within_the_limit(clock: Clock) -> None:
+    """A bucket with the rolling hour of an API: whoever starts when told to never goes beyond 100 percent."""
+    limit, made, budget = 200, [clock.time - 1800.0] * 100, Budget(clock.now)
+    highest, numbers, end = 0.0, 0, clock.time + 4 * 3600
+    while clock.time < end:
+        wait = budget.start_in("1", 10**4, 10**4)
+        if wait:
+            clock.time += wait
+            continue
+        numbers += 1
+        for dummy in range(3):
+            clock.time += 0.1
+            made = [call for call in made if call > clock.time - 3600] + [clock.time]
+            highest = max(highest, 100 * len(made) / limit)
+            budget.answered("1", usage(percent=100 * len(made) // limit))
+    assert highest <= 100
+    assert numbers >= 200  # and the limit is used: 4 hours and what is left at the beginning allow 300
+
+
+def test_without_an_observation_the_documented_limit_counts(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    budget.answered("1", usage(percent=95))
+    assert budget.start_in("1", 1000, 10**4) == 0.0
+    assert budget.start_in("1", 1000, 10**4) == pytest.approx(3600 * 3 * 0.02 / 5)
+
+
+def test_an_app_near_its_limit_slows_down_all_accounts(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    for percent in (90, 91):
+        for dummy in range(20):
+            budget.answered("1", usage(percent=5, app=percent))
+    assert budget.start_in("2", 1000, 10**4) == 0.0
+    assert budget.start_in("1", 1000, 10**4) > 0
+
+
+def test_a_leap_that_others_caused_does_not_stop_the_run(clock: Clock) -> None:
+    budget = Budget(clock.now)
+    answered(budget, 1, 1, 99)
+    assert budget.start_in("1", 1000, 300.0) == 0.0
+    assert budget.start_in("1", 1000, 300.0) <= 300.0
+
+
+@pytest.mark.parametrize("absurd", [10**400, -5, float("nan"), float("inf")])
+def test_absurd_percentages_count_as_none(absurd: float, clock: Clock) -> None:
+    budget = Budget(clock.now)
+    for dummy in range(3):
+        budget.answered("1", usage(percent=absurd, app=absurd))
+    assert budget.start_in("1", 1000, 10**4) == 0.0
+    assert budget.start_in("1", 1000, 10**4) == 0.0
+
+
+@pytest.mark.parametrize(("numbers", "told", "calls", "expected"), [
+    ({"1": 1}, {}, 1, "1 number, 1 call in 1 WABA: fits into 5,000 an hour for each WABA"),
+    ({"1": 800, "2": 400}, {}, 1, "1,200 numbers, 1,200 calls in 2 WABAs: fits into 5,000 an hour for each WABA"),
+    ({"1": 1666}, {}, 3, "1,666 numbers, 4,998 calls in 1 WABA: fits into 5,000 an hour for each WABA"),
+    ({"1": 1667, "2": 1}, {}, 3, "1,668 numbers, 5,004 calls in 2 WABAs: more than 5,000 an hour for 1 (5,001 calls, 0 % of the "
+     "hour used up), so it will have to wait"),
+    ({"1": 100}, usage("1", 95), 3, "100 numbers, 300 calls in 1 WABA: more than 5,000 an hour for 1 (300 calls, 95 % of the hour "
+     "used up), so it will have to wait"),
+    ({"1": 10, ALL: 5}, {}, 1, "15 numbers, 15 calls in 1 WABA and for 5 numbers of an unknown one: fits into 5,000 an hour for "
+     "each WABA"),
+    ({ALL: 200}, {}, 3, "200 numbers, 600 calls; whether they fit cannot be told without whatsapp_waba_id"),
+])
+def test_the_estimate_says_whether_the_calls_fit(
+    numbers: dict[str, int], told: dict[str, t.Any], calls: int, expected: str
+) -> None:
+    assert describe_need(numbers, told, calls) == expected
+
+
+def test_the_estimate_names_a_few_of_many() -> None:
+    text = describe_need({str(account): 2000 for account in range(10, 18)}, {}, 3)
+    assert text.endswith("13 (6,000 calls, 0 % of the hour used up), 14 (6,000 calls, 0 % of the hour used up) and 3 more, so it "
+                         "will have to wait")
