@@ -163,7 +163,8 @@ def test_command_line(request_to, pems, tmp_path, certificate, *, launch, stop):
 
 
 @pytest.mark.parametrize("args", [("--host", "0.0.0.0"), ("--host", "::"), ("--host", "localhost"),
-                                  ("--host", "192.0.2.1"), ("--fleet", "/nonexistent"), ("--tls-cert", "x")])
+                                  ("--host", "192.0.2.1"), ("--fleet", "/nonexistent"), ("--tls-cert", "x"),
+                                  ("--window", "0"), ("--calls-per-hour=-1",)])
 def test_command_line_refusals(args):
     command = [sys.executable, "-m", "tests.sandbox", *args]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
