@@ -139,6 +139,7 @@ def test_tls(request_to, certificate):
         box.fault(DEFAULT_NUMBER, "reset")
         with pytest.raises(ConnectionResetError):
             request_to(box.base_url, "GET", EDGE)
+        assert box.connections == 2
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -162,7 +163,8 @@ def test_command_line(request_to, pems, tmp_path, certificate, *, launch, stop):
 
 
 @pytest.mark.parametrize("args", [("--host", "0.0.0.0"), ("--host", "::"), ("--host", "localhost"),
-                                  ("--host", "192.0.2.1"), ("--fleet", "/nonexistent"), ("--tls-cert", "x")])
+                                  ("--host", "192.0.2.1"), ("--fleet", "/nonexistent"), ("--tls-cert", "x"),
+                                  ("--window", "0"), ("--calls-per-hour=-1",)])
 def test_command_line_refusals(args):
     command = [sys.executable, "-m", "tests.sandbox", *args]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
