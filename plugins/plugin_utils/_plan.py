@@ -155,6 +155,12 @@ def _refusal(plan: Row) -> str:
     )
 
 
+def answering(fleet: Rows, read: Rows) -> list[str]:
+    """Return the names of the keys that have at least one number which could be asked, or need not be asked."""
+    names = {row["name"] for row in read if row["outcome"] in ("read", "unknown")}
+    return list(dict.fromkeys(number["key_name"] for number in fleet if number["name"] in names))
+
+
 def held(read: Rows) -> list[str]:
     """Return the fingerprints that numbers were read holding."""
     return sorted({row["fingerprint"] for row in read if row["outcome"] == "read" and row["fingerprint"]})

@@ -20,9 +20,6 @@ from .state import DEFAULT_APP, InvalidData, Settings
 Clock = Callable[[], float]
 Counts = dict[str, dict[str, int]]
 
-# What Meta grants an app in a WABA with a registered number. Where no limit is set, usage is told in percent of this.
-USUAL_LIMIT = 5000
-
 
 @dataclass(frozen=True)
 class Usage:
@@ -63,7 +60,7 @@ class Bucket:
         self._add(now, 1)
         self.calls += 1
         self.throttled += throttled
-        percent = min(100, self._used * 100 // (limit or USUAL_LIMIT))
+        percent = min(100, self._used * 100 // limit) if limit else 0
         return Usage(percent, throttled, self._last_to_leave(limit) + seconds - now if throttled else 0.0)
 
     def fill(self, now: float, calls: int) -> None:
