@@ -143,6 +143,14 @@ def test_the_plan_keeps_the_order_of_the_numbers_and_not_of_what_was_read() -> N
     assert [(row["name"], row["phone_number_id"]) for row in plan] == [("c", "id-c"), ("a", "id-a"), ("b", "id-b")]
 
 
+@pytest.mark.parametrize(("outcomes", "names"), [
+    (("read", "failed", "unknown"), ["x", "default"]), (("failed", "failed", "failed"), []), (("failed", "read", "failed"), ["x"]),
+])
+def test_keys_that_have_a_number_which_answered(outcomes: tuple[str, ...], names: list[str]) -> None:
+    fleet = [{"name": name, "key_name": key} for name, key in (("a", "x"), ("b", "x"), ("c", "default"), ("d", "left out"))]
+    assert plans.answering(fleet, [{"name": name, "outcome": outcome} for name, outcome in zip("abc", outcomes)]) == names
+
+
 def test_what_is_held_is_what_was_read() -> None:
     rows = [read("a", C), read("b", B), read("c", B), read("d", None), unread("e"), {**unread("f"), "fingerprint": D}]
     assert plans.held(rows) == [B, C]
