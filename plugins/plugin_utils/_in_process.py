@@ -16,7 +16,6 @@ import contextlib
 import os
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -76,10 +75,11 @@ class InProcess(ActionBase):  # type: ignore[misc]
             message = _without(", ".join(checked.error_messages), secrets)
             if checked.unsupported_parameters:
                 message = f"Unsupported parameters for ({self._task.action}) module: {message}"
-            raise AnsibleActionFail(message)
+            return {"failed": True, "msg": message}
         result = attempt(lambda: self.work(params, self._tell))
-        if not self._task.diff or not result.get("diff"):
-            result.pop("diff", None)
+        for name in ("diff", "warnings"):
+            if not result.get(name) or (name == "diff" and not self._task.diff):
+                result.pop(name, None)
         return t.cast(Result, _without(result, secrets))
 
     def _secrets(self, params: Result) -> set[str]:
