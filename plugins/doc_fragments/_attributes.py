@@ -26,8 +26,8 @@ options: {}
 attributes:
   in_process:
     description:
-      - Runs within the process of ansible-core where the task's connection is local, it has no C(become) and is not C(async). This
-        saves the half second that a module's own process costs. The Python libraries are then those of the control node.
+      - Runs within the process of ansible-core where the task's connection is local, it has no C(become) and is not C(async).
+        This saves the half second that a module's own process costs. The Python libraries are then those of the control node.
       - Elsewhere it runs as a module. Options and return values are the same.
     support: full
 """

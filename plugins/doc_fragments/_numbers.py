@@ -123,8 +123,8 @@ options:
     default: 32
   progress:
     description:
-      - Whether lines of progress are shown while the task runs, five seconds apart or more, none for work of a few seconds. For 100
-        numbers and more also, at the beginning, how many calls they take and whether the API's limit allows them.
+      - Whether lines of progress are shown while the task runs, five seconds apart or more, none for work of a few seconds.
+      - For 100 numbers and more also, at the beginning, how many calls they take and whether the API's limit allows them.
       - They hold counts and IDs of WABAs only, so they are shown under C(no_log) too.
       - Only where the task's connection is local (see the attribute C(in_process)). A module on another host cannot show anything
         before it ends.
@@ -260,8 +260,8 @@ options:
     default: 32
   progress:
     description:
-      - Whether lines of progress are shown while the task runs, five seconds apart or more, none for work of a few seconds. For 100
-        numbers and more also, at the beginning, how many calls they take and whether the API's limit allows them.
+      - Whether lines of progress are shown while the task runs, five seconds apart or more, none for work of a few seconds.
+      - For 100 numbers and more also, at the beginning, how many calls they take and whether the API's limit allows them.
       - They hold counts and IDs of WABAs only, so they are shown under C(no_log) too.
       - Only where the task's connection is local (see the attribute C(in_process)). A module on another host cannot show anything
         before it ends.

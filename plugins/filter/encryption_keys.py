@@ -67,7 +67,7 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     inventory.collect_endpoints, inventory.tokens_problem,
     keyrings.keyring_rows, keyrings.replica_view, keyrings.keyrings_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
     keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
-    plan.make_plan, plan.as_list, plan.retention_days, plan.answering,
+    plan.make_plan, plan.as_list, plan.retention_days, plan.answering, plan.calls_needed,
     plan.held, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.going, plan.stopped,
     plan.final_rows,
     records.recording, records.recorded, records.sendable, records.outdated_records,

@@ -28,6 +28,8 @@ LOWEST_LIMIT = 200
 SPREAD_FROM = 80.0
 # GET, POST and GET again, the most that a number takes as a rule.
 CALLS_PER_NUMBER = 3
+# For as many numbers it is told beforehand what they will cost.
+MANY = 100
 
 _GAUGES = ("call_count", "total_cputime", "total_time")
 

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ._apply import Applied, Rules, Target, apply_key, read_key
-from ._budget import ALL, CALLS_PER_NUMBER, describe_need
+from ._budget import ALL, CALLS_PER_NUMBER, MANY, describe_need
 from ._errors import InvalidOptions, KeyConflict, WabaError
 from ._fleet import Crew
 from ._http import Deadline, Job, Tally, Transport
@@ -26,9 +26,6 @@ from ._reconcile import UNMET, Desired, PublishedKey
 
 Result = dict[str, t.Any]
 Tell = t.Callable[[str], None]
-
-# A task for as many numbers says what it will cost before it begins.
-_MANY = 100
 
 
 @dataclasses.dataclass
@@ -217,7 +214,7 @@ def _run_numbers(
     providers = _make_providers(numbers, transport)
     tallies: list[Tally] = []
     tell = tell if tell and params["progress"] else _tell_nobody
-    if len(numbers) >= _MANY:
+    if len(numbers) >= MANY:
         _tell_need(numbers, calls, tell)
 
     def one(number: Number) -> Applied:

@@ -27,9 +27,7 @@ Row = dict[str, t.Any]
 Rows = list[Row]
 
 _PREFIX = "whatsapp_"
-_OPTIONS = ("phone_number_id", *CONNECTION)
-# Of a row, what is for the role and no option of the modules.
-_OF_THE_ROLE = ("key_name", "waba_id")
+_OPTIONS = ("phone_number_id", "waba_id", *CONNECTION)
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _NUMBER = ArgumentSpecValidator(number_list({})["options"])
 
@@ -78,13 +76,12 @@ def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
             value = _variable(variables, option)
             if value is not None:
                 row[option] = value
-        waba_id = _variable(variables, "waba_id")
-        if waba_id is not None:
-            row["waba_id"] = str(waba_id)
         row.setdefault("phone_number_id", host if host.isdigit() else None)
         if row["phone_number_id"] is None:
             raise HostProblem("It has no phone-number ID: set the host variable whatsapp_phone_number_id.")
-        row["phone_number_id"] = str(row["phone_number_id"]).strip()
+        for name in ("phone_number_id", "waba_id"):
+            if name in row:
+                row[name] = str(row[name]).strip()
         _check(_NUMBER, {option: row[option] for option in _OPTIONS if option in row})
     except HostProblem as problem:
         return {"name": host, "key_name": row["key_name"], "phone_number_id": str(row.get("phone_number_id") or ""),
@@ -162,8 +159,9 @@ def _cannot_template(name: str, why: str) -> str:
 
 
 def public_rows(numbers: Rows) -> Rows:
-    """Return of the numbers what may be shown and stored: name, ID, key name and problem."""
-    return [{key: row[key] for key in ("name", "phone_number_id", "key_name", "problem") if key in row} for row in numbers]
+    """Return of the numbers what may be shown and stored: name, IDs, key name and problem."""
+    names = ("name", "phone_number_id", "waba_id", "key_name", "problem")
+    return [{name: row[name] for name in names if name in row} for row in numbers]
 
 
 def tokens_problem(access_tokens: t.Any) -> str:
@@ -196,7 +194,7 @@ def for_module(numbers: Rows, credentials: t.Mapping[str, t.Any], plan: Rows | N
     compare-and-set.
     """
     tokens = tokens_by_account(credentials.get("access_tokens"))
-    usable = [{**_shared(row, credentials, tokens), **{k: v for k, v in row.items() if k not in _OF_THE_ROLE}}
+    usable = [{**_shared(row, credentials, tokens), **{k: v for k, v in row.items() if k != "key_name"}}
               for row in numbers if "problem" not in row]
     if plan is None:
         return usable

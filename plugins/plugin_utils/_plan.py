@@ -15,8 +15,10 @@ import collections
 import re
 import typing as t
 
+from ansible_collections.waba.flows.plugins.module_utils._budget import ALL, CALLS_PER_NUMBER, MANY, describe_need
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
 from ansible_collections.waba.flows.plugins.module_utils._options import parse_duration
+from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
     CHANGING,
     UNMET,
@@ -159,6 +161,21 @@ def answering(fleet: Rows, read: Rows) -> list[str]:
     """Return the names of the keys that have at least one number which could be asked, or need not be asked."""
     names = {row["name"] for row in read if row["outcome"] in ("read", "unknown")}
     return list(dict.fromkeys(number["key_name"] for number in fleet if number["name"] in names))
+
+
+def calls_needed(plan: Rows, fleet: Rows, usage: t.Mapping[str, t.Any]) -> list[str]:
+    """Return in words how many calls publishing takes and whether they fit; nothing for few numbers.
+
+    One line a documented limit. C(usage) is what the API told when the numbers were read.
+    """
+    accounts = {number["name"]: number.get("waba_id") or ALL for number in fleet}
+    needs: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for row in plan:
+        limit = PROVIDERS[row["provider"]].calls_an_hour if row["publish"] and row["provider"] else None
+        if limit:
+            needs[limit][accounts[row["name"]]] += 1
+    return [f"Publishing: {describe_need(numbers, usage, CALLS_PER_NUMBER, limit)}."
+            for limit, numbers in sorted(needs.items()) if sum(numbers.values()) >= MANY]
 
 
 def held(read: Rows) -> list[str]:

@@ -15,9 +15,8 @@ from ansible_collections.waba.flows.tests.unit.helpers import Clock
 
 
 def usage(account: str = "1", percent: float = 0, *, app: float | None = None, regain: float = 0) -> dict[str, t.Any]:
-    told: dict[str, t.Any] = {
-        "x-business-use-case-usage": {account: [{"call_count": percent, "total_time": 1, "estimated_time_to_regain_access": regain}]},
-    }
+    gauges = {"call_count": percent, "total_time": 1, "estimated_time_to_regain_access": regain}
+    told: dict[str, t.Any] = {"x-business-use-case-usage": {account: [gauges]}}
     return told if app is None else {**told, "x-app-usage": {"call_count": app}}
 
 
@@ -156,8 +155,8 @@ def test_absurd_percentages_count_as_none(absurd: float, clock: Clock) -> None:
     ({"1": 1666}, {}, 3, "1,666 numbers, 4,998 calls in 1 WABA: fits into 5,000 an hour for each WABA"),
     ({"1": 1667, "2": 1}, {}, 3, "1,668 numbers, 5,004 calls in 2 WABAs: more than 5,000 an hour for 1 (5,001 calls, 0 % of the "
      "hour used up), so it will have to wait"),
-    ({"1": 100}, usage("1", 95), 3, "100 numbers, 300 calls in 1 WABA: more than 5,000 an hour for 1 (300 calls, 95 % of the hour "
-     "used up), so it will have to wait"),
+    ({"1": 100}, usage("1", 95), 3, "100 numbers, 300 calls in 1 WABA: more than 5,000 an hour for 1 (300 calls, 95 % of the "
+     "hour used up), so it will have to wait"),
     ({"1": 10, ALL: 5}, {}, 1, "15 numbers, 15 calls in 1 WABA and for 5 numbers of an unknown one: fits into 5,000 an hour for "
      "each WABA"),
     ({ALL: 200}, {}, 3, "200 numbers, 600 calls; whether they fit cannot be told without whatsapp_waba_id"),

@@ -86,9 +86,7 @@ def test_items_of_an_account_that_has_to_wait_are_passed_over() -> None:
     def start_in(item: str, left: int) -> float:
         return max(0.0, free_at - time.monotonic()) if item.startswith("a") else 0.0
 
-    items = ["a1", "a2", "b1", "b2", "c1", "a3"]
-    rows = Crew(1).run(items, lambda item: seen.append(item) or item, never, account_of=lambda item: item[0], start_in=start_in)
-    assert rows == items
+    Crew(1).run(["a1", "a2", "b1", "b2", "c1", "a3"], seen.append, never, account_of=lambda item: item[0], start_in=start_in)
     assert seen == ["b1", "b2", "c1", "a1", "a2", "a3"]
     assert time.monotonic() >= free_at
 
@@ -206,4 +204,4 @@ def test_who_waits_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
         start_in=lambda item, left: max(0.0, free_at - time.monotonic()) if item == "a" else 0.0,
         progress=Listening(3, lambda line: None),
     )
-    assert (2, pytest.approx(0.4, abs=0.2)) in told
+    assert any(waiting == 2 and 0.2 < seconds < 0.5 for waiting, seconds in told)

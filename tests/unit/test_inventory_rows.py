@@ -198,7 +198,8 @@ BY_WABA = {"access_token": "common", "access_tokens": '{"102": "of-102", "103": 
 ])
 def test_a_number_takes_its_own_token_then_that_of_its_waba_then_the_common_one(variables: Row, token: str) -> None:
     given, = inventory.for_module([collect("a", phone_number_id="1", **variables)], BY_WABA)
-    assert given == {"name": "a", "phone_number_id": "1", "access_token": token}  # and no option that the modules do not have
+    waba_id = {"waba_id": str(variables["waba_id"])} if variables.get("waba_id") else {}
+    assert given == {"name": "a", "phone_number_id": "1", "access_token": token, **waba_id}
 
 
 def test_tokens_by_waba_can_be_a_mapping() -> None:
@@ -215,7 +216,8 @@ def test_no_other_provider_gets_a_token_of_a_waba(provider: str) -> None:
 
 @pytest.mark.parametrize(("value", "problem"), [
     ("", ""), ({}, ""), ('{"102": "t"}', ""), ({"102": "t"}, ""),
-    (SECRET, "access_tokens is neither"), (f'["{SECRET}"]', "access_tokens is neither"), ({"102": [SECRET]}, "access_tokens holds"),
+    (SECRET, "access_tokens is neither"), (f'["{SECRET}"]', "access_tokens is neither"),
+    ({"102": [SECRET]}, "access_tokens holds"),
 ])
 def test_what_is_wrong_with_the_tokens_by_waba_is_told_without_them(value: t.Any, problem: str) -> None:
     text = inventory.tokens_problem(value)

@@ -276,7 +276,8 @@ def test_what_may_pass_is_tried_again(fault: Step, retries: int, keys: Keys) -> 
 
 def test_the_wait_that_an_answer_asks_for_is_kept(keys: Keys, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(_http.HttpClient.__init__, "__kwdefaults__", {"budget": None, "sleep": slept.append, "clock": time.monotonic})
+    defaults = {"budget": None, "sleep": slept.append, "clock": time.monotonic}
+    monkeypatch.setattr(_http.HttpClient.__init__, "__kwdefaults__", defaults)
     with Endpoint(keys.a, status(429, Retry_After="7"), status(503, Retry_After="3"), good) as server:
         assert ping(server.url, keys.a)["attempts"] == 3
         assert slept == [7.0, 3.0]

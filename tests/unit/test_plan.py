@@ -144,11 +144,35 @@ def test_the_plan_keeps_the_order_of_the_numbers_and_not_of_what_was_read() -> N
 
 
 @pytest.mark.parametrize(("outcomes", "names"), [
-    (("read", "failed", "unknown"), ["x", "default"]), (("failed", "failed", "failed"), []), (("failed", "read", "failed"), ["x"]),
+    (("read", "failed", "unknown"), ["x", "default"]), (("failed", "failed", "failed"), []),
+    (("failed", "read", "failed"), ["x"]),
 ])
 def test_keys_that_have_a_number_which_answered(outcomes: tuple[str, ...], names: list[str]) -> None:
     fleet = [{"name": name, "key_name": key} for name, key in (("a", "x"), ("b", "x"), ("c", "default"), ("d", "left out"))]
     assert plans.answering(fleet, [{"name": name, "outcome": outcome} for name, outcome in zip("abc", outcomes)]) == names
+
+
+def many(provider: str = "cloud_api", publish: int = 100) -> tuple[list[Row], list[Row]]:
+    """Plan and fleet of 120 numbers in two WABAs, of which some are published."""
+    plan = [{"name": str(index), "provider": provider, "publish": index < publish} for index in range(120)]
+    return plan, [{"name": str(index), "waba_id": f"10{index % 2}"} for index in range(120)]
+
+
+def test_what_publishing_takes_is_told_with_what_others_have_used_up() -> None:
+    plan, fleet = many()
+    told = {"x-business-use-case-usage": {"101": [{"call_count": 98}]}}
+    assert plans.calls_needed(plan, fleet, {}) == [
+        "Publishing: 100 numbers, 300 calls in 2 WABAs: fits into 5,000 an hour for each WABA."
+    ]
+    assert plans.calls_needed(plan, fleet, told) == [
+        "Publishing: 100 numbers, 300 calls in 2 WABAs: more than 5,000 an hour for 101 (150 calls, 98 % of the hour used "
+        "up), so it will have to wait."
+    ]
+
+
+@pytest.mark.parametrize("given", [{"publish": 99}, {"publish": 0}, {"provider": "kaleyra"}, {"provider": None}])
+def test_nothing_is_told_for_few_numbers_or_where_no_limit_is_documented(given: t.Any) -> None:
+    assert plans.calls_needed(*many(**given), {}) == []
 
 
 def test_what_is_held_is_what_was_read() -> None:
