@@ -54,6 +54,9 @@ class _Bucket:
             self.first_rise = self.last_rise = None
         self.used = used
 
+    def forget(self) -> None:
+        self.used = self.first_rise = self.last_rise = None
+
     def share_of_a_call(self) -> float:
         """Return how many percent one call uses up: as observed where that can be told, else by Meta's usual limit."""
         if self.first_rise is None or self.last_rise is None or self.first_rise == self.last_rise:
@@ -94,6 +97,7 @@ class Budget:
         with self._lock:
             bucket = self._of(account)[-1]
             bucket.quiet_until = max(bucket.quiet_until, self._clock() + seconds)
+            bucket.forget()  # by then it is another hour
 
     def answered(self, account: str, usage: t.Mapping[str, t.Any]) -> None:
         """Count a call, and note what its answer told: C(usage) is the decoded headers, as HttpClient returns them."""
@@ -104,9 +108,7 @@ class Budget:
                 self._buckets[ALL].saw(_percent(usage["x-app-usage"]))
             rows = usage.get("x-business-use-case-usage", {}).get(account, [])
             if rows:
-                bucket = self._buckets[account]
-                bucket.saw(max(map(_percent, rows)))
-                bucket.quiet_until = max(bucket.quiet_until, self._clock() + max(map(regained_in, rows)))
+                self._buckets[account].saw(max(map(_percent, rows)))
 
     def start_in(self, account: str, numbers_left: int, longest: float) -> float:
         """Return the seconds until the work on another number may start, so that what is left is spread over the numbers.

@@ -429,6 +429,9 @@ class HttpClient:
         usage = _usage(headers)
         job.tally.saw(usage)
         self.budget.answered(job.account, usage)
+        asked = wait_asked(headers) if answer.status < 300 else None  # else the error tells
+        if asked:
+            self.budget.throttle(job.account, asked)
         return answer
 
     def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:

@@ -14,8 +14,8 @@ from ansible_collections.waba.flows.plugins.module_utils._budget import ALL, Bud
 from ansible_collections.waba.flows.tests.unit.helpers import Clock
 
 
-def usage(account: str = "1", percent: float = 0, *, app: float | None = None, regain: float = 0) -> dict[str, t.Any]:
-    gauges = {"call_count": percent, "total_time": 1, "estimated_time_to_regain_access": regain}
+def usage(account: str = "1", percent: float = 0, *, app: float | None = None) -> dict[str, t.Any]:
+    gauges = {"call_count": percent, "total_time": 1}
     told: dict[str, t.Any] = {"x-business-use-case-usage": {account: [gauges]}}
     return told if app is None else {**told, "x-app-usage": {"call_count": app}}
 
@@ -62,16 +62,22 @@ def test_whoever_cannot_wait_for_so_long_starts_and_fails_by_itself(clock: Clock
     assert (budget.start_in("1", 5, 300.0), budget.start_in("1", 5, 301.0)) == (0.0, 300.0)
 
 
-def test_an_answer_that_names_a_time_of_its_own_is_believed(clock: Clock) -> None:
-    budget = Budget(clock.now)
-    budget.answered("1", usage(percent=100, regain=3))
-    assert (budget.wait("1"), budget.wait("2")) == (180.0, 0.0)
-
-
 def test_the_usage_of_another_account_counts_for_nobody_here(clock: Clock) -> None:
     budget = Budget(clock.now)
-    budget.answered("1", usage("2", 100, regain=3))
-    assert (budget.wait("1"), budget.start_in("1", 10**6, 10**4)) == (0.0, 0.0)
+    budget.answered("1", usage("2", 100))
+    assert budget.start_in("1", 10**6, 10**4) == 0.0
+    assert budget.start_in("1", 10**6, 10**4) == 0.0
+
+
+def test_what_was_used_up_is_forgotten_with_the_wait(clock: Clock) -> None:
+    """The percentage of before the wait says nothing of the hour after it."""
+    budget = Budget(clock.now)
+    assert budget.start_in("1", 1000, 10**4) == 0.0
+    answered(budget, 40, 98, 99, 100)
+    budget.throttle("1", 60)
+    assert budget.start_in("1", 1000, 10**4) == 60.0
+    clock.time += 60
+    assert budget.start_in("1", 1000, 10**4) == 0.0
 
 
 @pytest.mark.parametrize("percent", [0, 50, 79])

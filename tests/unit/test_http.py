@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import threading
@@ -280,6 +281,16 @@ def test_a_throttled_post_is_left_to_the_caller_and_the_next_one_rests(
     assert http.rest(job) is False
     assert http.call(request, classify, job).status == 200
     assert (methods(box), clock.slept) == ("POST POST", [wait])
+
+
+def test_a_good_answer_that_names_a_time_is_believed(box: Sandbox, clock: Clock) -> None:
+    usage = {DEFAULT_NUMBER: [{"call_count": 100, "estimated_time_to_regain_access": 3}]}
+    box.fault(DEFAULT_NUMBER, "body", status=200, body='{"data": []}',
+              headers={"x-business-use-case-usage": json.dumps(usage), "content-type": "application/json"})
+    http, job = make_http(clock), Job(Deadline(300.0, clock.now))
+    http.call(request_for(box.base_url), classify, job)
+    assert http.rest(job) is True
+    assert clock.slept == [180.0]
 
 
 def test_the_pause_after_a_throttling_answer_without_a_wait_is_for_all(box: Sandbox, clock: Clock) -> None:
