@@ -11,6 +11,10 @@ class ModuleDocFragment:
     """How a number is reached."""
 
     DOCUMENTATION = r"""
+notes:
+  - Environment variables are those of the control node, or what C(environment) sets for the task. Where a module runs on another
+    host, a credential of the control node's environment is handed on to it as an option; only what is set nowhere else is looked
+    up in that host's environment.
 options:
   provider:
     description:
@@ -37,13 +41,13 @@ options:
     description:
       - For O(provider=cloud_api) the system-user access token with the permission C(whatsapp_business_messaging), for
         O(provider=graph_compatible) the gateway's credential, for O(provider=gupshup) the app's partner token.
-      - If it is not set, the environment variable E(WHATSAPP_ACCESS_TOKEN) of the host that the module runs on is used.
+      - If it is not set, the environment variable E(WHATSAPP_ACCESS_TOKEN) is used.
     type: str
   app_secret:
     description:
       - For O(provider=cloud_api) the secret of the app that the token belongs to. With it each request carries
         C(appsecret_proof), which an app with "Require App Secret" asks for.
-      - If it is not set, the environment variable E(WHATSAPP_APP_SECRET) of the host that the module runs on is used.
+      - If it is not set, the environment variable E(WHATSAPP_APP_SECRET) is used.
     type: str
   username:
     description:

@@ -37,8 +37,15 @@ def parse_duration(text: str, option: str) -> int:
 
 
 def inherit(common: Params, own: Params) -> dict[str, t.Any]:
-    """Return the connection options of one number: its own where set, else the common ones."""
-    return {name: own[name] if own.get(name) is not None else common.get(name) for name in CONNECTION}
+    """Return the connection options of one number: its own where set, else the common ones.
+
+    A credential that could be another provider's is common only to numbers of the common provider: the token for Meta, which
+    may come from the environment, is never sent to a gateway.
+    """
+    provider = own.get("provider") or common["provider"]
+    others = PROVIDERS[provider].own_only if provider != common["provider"] else ()
+    given = {name: own[name] if own.get(name) is not None else common.get(name) for name in CONNECTION}
+    return {**given, **{name: own.get(name) for name in others}}
 
 
 def connection_of(params: Params) -> Connection:

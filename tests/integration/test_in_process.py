@@ -114,7 +114,8 @@ def test_module_and_plugin_return_the_same(play: Play) -> None:
     unknown = {"name": "unknown", "phone_number_id": "1", "access_token": "another-fake-token"}
     task = {**play.fleet([*play.rows(), unknown], force=True), "ignore_errors": True, "diff": True}
     run = play.tasks(
-        task, {**task, "register": "here"}, play.keep("here"), {**task, "register": "there", "async": 60, "poll": 1}, play.keep("there"),
+        task, {**task, "register": "here"}, play.keep("here"),
+        {**task, "register": "there", "async": 60, "poll": 1}, play.keep("there"),
     )
     assert run.status == 0, run.output
     here, there = comparable(play.result("here")), comparable(play.result("there"))
@@ -161,8 +162,8 @@ def test_a_vaulted_token_within_the_list_is_decrypted(play: Play) -> None:
     word = play.folder / "word"
     word.write_text("a-fake-vault-password", encoding="utf-8")
     text = subprocess.run(
-        [str(BIN / "ansible-vault"), "encrypt_string", "--vault-password-file", str(word), DEFAULT_TOKEN], capture_output=True, text=True, check=True,
-        env=play.all_environment(),
+        [str(BIN / "ansible-vault"), "encrypt_string", "--vault-password-file", str(word), DEFAULT_TOKEN],
+        capture_output=True, text=True, check=True, env=play.all_environment(),
     ).stdout
     variables = play.folder / "vars.yml"
     variables.write_text(f"token: {text}", encoding="utf-8")

@@ -509,6 +509,17 @@ def test_each_distinct_text_of_a_key_is_parsed_once(fleet: Sandbox, keys: Keys, 
 # -- secrets
 
 
+@pytest.mark.parametrize("own", [{"provider": "gupshup", "app_id": "0b1f"}, {"provider": "graph_compatible", "preset": "1msg"}])
+def test_a_common_token_of_metas_is_sent_to_no_gateway(own: Params, fleet: Sandbox, keys: Keys) -> None:
+    """It can come from the environment, where a gateway's numbers without a credential would find it."""
+    rows: list[Params] = [{"phone_number_id": IDS[0]}, {"name": "other", "phone_number_id": "x", **own}]
+    result = many(fleet, rows, business_public_key=keys.a.pem)
+    assert column(result, "outcome") == ["set", "failed"]
+    assert "No " in result["numbers"][1]["error"]["message"]
+    assert {record.phone_number_id for record in fleet.requests} == {IDS[0]}
+    assert result["api"]["requests"] == 3
+
+
 def test_results_hold_no_secret(fleet: Sandbox, keys: Keys) -> None:
     body = {"error": {"message": f"bad {DEFAULT_TOKEN} s3cret", "code": 100, "error_data": {"details": DEFAULT_TOKEN}}}
     fleet.fault(IDS[0], "body", status=400, body=json.dumps(body))
