@@ -12,4 +12,4 @@ highlight_language = "text"
 myst_heading_anchors = 3
 # Built without a network: the references to Ansible's own documentation stay text.
 intersphinx_mapping: dict[str, tuple[str, None]] = {}
-suppress_warnings = ["ref.ref"]
+suppress_warnings = ["ref.envvar", "ref.ref"]
