@@ -15,9 +15,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = "waba.flows.whatsapp_phone_numbers"
-# A comment in the line before a block of YAML that Ansible does not read says what it is: <!-- yaml: settings of something else -->
-_FENCE = re.compile(r"^(?:<!-- yaml: (?P<comment>[^\n]+) -->\n+)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
-                    re.DOTALL | re.MULTILINE)
+# A comment before a block of YAML that Ansible does not read says what it is: <!-- yaml: settings of something else -->
+_FENCE = re.compile(
+    r"^(?:<!-- yaml: (?P<comment>[^\n]+) -->\n+)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 @dataclasses.dataclass(frozen=True)

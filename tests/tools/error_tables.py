@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of errors into docs/troubleshooting.md from the code that raises them: C(python tests/tools/error_tables.py)."""
+"""Write the tables of errors into docs/troubleshooting.md from the code: C(python tests/tools/error_tables.py)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def updated(page: str) -> str:
 
 def _types(errors: t.Any) -> str:
     """The exception tree: what each type means."""
-    named = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.WabaError)]
+    named: list[t.Any] = [
+        value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.WabaError)
+    ]
     lines = []
     for kind in sorted(named, key=lambda kind: kind.__name__):
         if kind in (errors.WabaError, errors.TransportError):
@@ -59,7 +61,7 @@ def _codes(errors: t.Any) -> str:
     for (code, subcode), meaning in sorted(errors.CODES.items(), key=lambda item: (item[0][0], item[0][1] is None)):
         if 200 < code < 300:
             continue  # see 200
-        shown = "200–299" if code == 200 else str(code)
+        shown = "200-299" if code == 200 else str(code)
         rows.setdefault(meaning, []).append(shown if subcode is None else f"{shown} ({subcode})")
     return _table(rows)
 
@@ -75,7 +77,8 @@ def _table(rows: Rows) -> str:
     lines = []
     for meaning, codes in rows.items():
         applied = _yes(meaning.retryable and not meaning.throttled)
-        lines.append(f"| {', '.join(f'`{code}`' for code in codes)} | {meaning.remedy} | {_yes(meaning.retryable)} | {applied} |\n")
+        shown = ", ".join(f"`{code}`" for code in codes)
+        lines.append(f"| {shown} | {meaning.remedy} | {_yes(meaning.retryable)} | {applied} |\n")
     return HEAD.format("code") + "".join(lines)
 
 

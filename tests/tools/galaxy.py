@@ -19,7 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 # What users need. All else of the repository is for those who work on it.
-WANTED = {"CHANGELOG.rst", "LICENSE", "LICENSES", "README.md", "REUSE.toml", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
+WANTED = {
+    "CHANGELOG.rst", "LICENSE", "LICENSES", "README.md", "REUSE.toml",
+    "changelogs", "docs", "meta", "playbooks", "plugins", "roles",
+}
 MADE = {"FILES.json", "MANIFEST.json"}  # by ansible-galaxy, in the place of galaxy.yml
 LARGEST = 500_000  # bytes; twice of what it is
 SETTINGS = {
@@ -66,8 +69,9 @@ def run_importer(tarball: Path) -> tuple[str, int]:
     """Import the tarball, and return what was said and the exit status."""
     environment = {**os.environ, **SETTINGS, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "galaxy_importer.main", tarball.name]
-    done = subprocess.run(command, cwd=tarball.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
+    done = subprocess.run(
+        command, cwd=tarball.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return done.stdout, done.returncode
 
 

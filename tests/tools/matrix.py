@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run sanity, units and a choice of integration tests with each ansible-core that is supported; see C(--help).
 
-Each core gets an environment of its own in .build/matrix. A core that no Python here can run is skipped, and the table at the end says
-so; where C(--strict) is given, that is a failure.
+Each core gets an environment of its own in .build/matrix. A core that no Python here can run is skipped, and the table at the end
+says so; where C(--strict) is given, that is a failure.
 """
 
 from __future__ import annotations
@@ -54,10 +54,16 @@ def prepare(core: str, python: str) -> Path:
     if not ready.exists() or ready.stat().st_mtime < requirements.stat().st_mtime:
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run([python, "-m", "venv", str(home)], check=True)
-        wanted = [f"ansible-core>={core}.0,<{core}.99", "-r", str(requirements)]
-        subprocess.run([str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, f"ansible-core>={core}.0,<{core}.99", "-r", str(requirements)], check=True)
         ready.touch()
     return programs
+
+
+def versions_of(programs: Path) -> list[str]:
+    """Return the exact versions of ansible-core and Python."""
+    code = "import ansible.release, platform; print(ansible.release.__version__, platform.python_version())"
+    return subprocess.run([str(programs / "python"), "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
 def command_of(step: str, programs: Path, options: argparse.Namespace) -> list[str]:
@@ -81,12 +87,11 @@ def run_core(core: str, options: argparse.Namespace) -> Row:
     row = {"core": core, "python": "-", **dict.fromkeys(STEPS, "-")}
     python = find_python(CORES[core])
     if python is None:
-        print(f"ansible-core {core} is skipped: it needs Python {' or '.join(CORES[core])}, and none is on PATH or in pyenv's folder.")
+        wanted = " or ".join(CORES[core])
+        print(f"ansible-core {core} is skipped: it needs Python {wanted}, and none is on PATH or in pyenv's folder.")
         return {**row, "python": "none", **dict.fromkeys(options.steps, "skipped")}
     programs = prepare(core, python)
-    shown = "import ansible.release, platform; print(ansible.release.__version__, platform.python_version())"
-    versions = subprocess.run([str(programs / "python"), "-c", shown], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    row.update(core=versions[0], python=versions[1])
+    row.update(zip(("core", "python"), versions_of(programs)))
     for step in options.steps:
         print(f"\n===== {step} with ansible-core {row['core']} on Python {row['python']}", flush=True)
         row[step] = run_step(step, programs, options)

@@ -37,7 +37,7 @@ def test_every_code_is_there(script: t.Any) -> None:
     tables = script.tables()
     assert len({_errors.CODES[code, None] for code in range(200, 300)}) == 1  # so that one row can stand for them
     for code, subcode in _errors.CODES:
-        shown = "200–299" if 200 <= code < 300 else str(code)
+        shown = "200-299" if 200 <= code < 300 else str(code)
         assert f"`{shown}`" in tables if subcode is None else f"`{code} ({subcode})`" in tables
     for remedy in {meaning.remedy for meaning in _errors.CODES.values()}:
         assert remedy in tables

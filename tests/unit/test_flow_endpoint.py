@@ -368,7 +368,10 @@ OWN_ANSWERS: list[tuple[str, str, t.Any]] = [
     ("node", "throw new Refusal(427);", 427),
 ]
 DEFAULT_ANSWER = {"python": 'return {"screen": "SUCCESS", "data": {}}', "node": 'return { screen: "SUCCESS", data: {} };'}
-KIND_AND_PLACE = {"ValueError": r"ValueError at .*own_flow_endpoint\.py:\d+", "RangeError": r"RangeError at .*own_flow_endpoint\.mjs:\d+"}
+KIND_AND_PLACE = {
+    "ValueError": r"ValueError at .*own_flow_endpoint\.py:\d+",
+    "RangeError": r"RangeError at .*own_flow_endpoint\.mjs:\d+",
+}
 
 
 @pytest.mark.parametrize(("language", "code", "expected"), OWN_ANSWERS)

@@ -32,8 +32,12 @@ def row(**cells: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("cells", "strict", "failed"), [
-    ({"units": "ok 3 s"}, False, False), ({"units": "ok 3 s", "sanity": "FAILED 1 s"}, False, True), ({"units": "skipped"}, False, True),
-    ({"units": "ok 3 s", "sanity": "skipped"}, False, False), ({"units": "ok 3 s", "sanity": "skipped"}, True, True), ({}, False, True),
+    ({"units": "ok 3 s"}, False, False),
+    ({"units": "ok 3 s", "sanity": "FAILED 1 s"}, False, True),
+    ({"units": "ok 3 s", "sanity": "skipped"}, False, False),
+    ({"units": "ok 3 s", "sanity": "skipped"}, True, True),
+    ({"units": "skipped"}, False, True),
+    ({}, False, True),
 ])
 def test_when_it_fails(*, matrix: t.Any, cells: dict[str, str], strict: bool, failed: bool) -> None:
     assert matrix.is_failed([row(**cells)], strict=strict) is failed
@@ -52,7 +56,9 @@ def test_a_python_is_found_or_not(matrix: t.Any) -> None:
     assert matrix.find_python(["9.9", version]).endswith(f"python{version}")
 
 
-def test_a_core_without_a_python_is_skipped(matrix: t.Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_core_without_a_python_is_skipped(
+    matrix: t.Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(matrix, "CORES", {"2.16": ("9.9",)})
     options = argparse.Namespace(steps=["units"], units=None, integration=None, jobs=1)
     assert matrix.run_core("2.16", options)["units"] == "skipped"
