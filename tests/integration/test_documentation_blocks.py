@@ -240,3 +240,37 @@ def test_commands_name_playbooks_modules_and_variables_that_there_are() -> None:
         targets = re.findall(r"^make (\w+)$", line)
         assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for target in targets), place
     assert seen == {"playbook", "module", "variable"}
+
+
+# -- what pages point to
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_into_the_repository_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for path, anchor in re.findall(rf"{re.escape(GALAXY['repository'])}/(?:blob|raw)/main/([^)#\s]+)(#[^)\s]+)?", text):
+        assert (ROOT / path).is_file(), path
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor[1:] in {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}, anchor
+    relative = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
+    assert all((page.parent / path).is_file() for path in relative), relative
+    assert not (relative and page.name == "README.md")  # Galaxy shows these pages elsewhere
+
+
+def test_tests_that_the_documentation_names_are_there() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = {name for page in pages() for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))}
+    assert len(named) >= 15
+    assert [name for name in sorted(named) if f"def {name}(" not in text] == []
+    files = {name for page in pages() for name in re.findall(r"`(tests/[\w/.]+)`", page.read_text(encoding="utf-8"))}
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+
+
+def test_the_readme_has_what_galaxy_and_certification_ask_for() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sections = ["Description", "Requirements", "Installation", "Use cases", "Testing", "Support", "Release notes",
+                "Related information", "License information"]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [heading for heading in headings if heading in sections] == sections
+    assert not re.search(r"pip install (-\S+ )*ansible", text)
