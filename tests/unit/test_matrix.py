@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import sys
 import typing as t
 from pathlib import Path
 
@@ -50,10 +49,16 @@ def test_the_table(matrix: t.Any) -> None:
     )
 
 
-def test_a_python_is_found_or_not(matrix: t.Any) -> None:
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert matrix.find_python(["9.9"]) is None
-    assert matrix.find_python(["9.9", version]).endswith(f"python{version}")
+def test_a_python_that_does_not_run_is_passed_over(matrix: t.Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shims, versions = tmp_path / "shims", tmp_path / "versions" / "9.9.1" / "bin"
+    for folder, status in ((shims, 1), (versions, 0)):
+        folder.mkdir(parents=True)
+        (folder / "python9.9").write_text(f"#!/bin/sh\nexit {status}\n")
+        (folder / "python9.9").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shims}:/bin")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert matrix.find_python(["9.8"]) is None
+    assert matrix.find_python(["9.8", "9.9"]) == str(versions / "python9.9")
 
 
 def test_a_core_without_a_python_is_skipped(
