@@ -15,6 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = "waba.flows.whatsapp_phone_numbers"
+# What the names of variables begin with: those of hosts, and those of each role.
+PREFIXES = ("whatsapp_", *sorted(f"{path.name}_" for path in (ROOT / "roles").iterdir()))
 # A comment before a block of YAML that Ansible does not read says what it is: <!-- yaml: settings of something else -->
 _FENCE = re.compile(
     r"^(?:<!-- yaml: (?P<comment>[^\n]+) -->\n+)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
@@ -80,7 +82,7 @@ def kind_of(data: t.Any, options: t.Collection[str]) -> str:
         return "plugin"
     if set(data) <= {"collections", "roles"}:
         return "requirements"
-    if all(name.startswith(("whatsapp_", "encryption_keys_")) and not isinstance(value, dict) for name, value in data.items()):
+    if all(name.startswith(PREFIXES) and not isinstance(value, dict) for name, value in data.items()):
         return "variables"
     groups = all(isinstance(group, dict) and group and set(group) <= {"hosts", "children", "vars"} for group in data.values())
     return "inventory" if groups else ""

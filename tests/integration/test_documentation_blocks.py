@@ -19,17 +19,20 @@ import pytest
 import yaml
 from ansible.galaxy.dependency_resolution.versioning import meets_requirements
 
-from tests.documentation import PLUGIN, Block, blocks_of, examples_of, kind_of, pages, plugins
+from tests.documentation import PLUGIN, PREFIXES, Block, blocks_of, examples_of, kind_of, pages, plugins
 from tests.sandbox import Business, Number, Token
 
 from .conftest import BIN, ROOT, World
 
-DEFAULTS = yaml.safe_load((ROOT / "roles" / "encryption_keys" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+DEFAULTS = {
+    name for path in (ROOT / "roles").glob("*/defaults/main.yml") for name in yaml.safe_load(path.read_text(encoding="utf-8"))
+}
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 # Variables that playbooks alone take, and those that users give to the task files of their own.
 MORE_VARIABLES = {
     "encryption_keys_vault_group", "encryption_keys_rollback_to", "encryption_keys_restore_from", "encryption_keys_deployment",
 }
+GROUPS = {"whatsapp_numbers", "whatsapp_endpoints", "whatsapp_vault", "whatsapp_replicas"}
 OTHER_MODULES = ["kubernetes.core.k8s"]
 OTHER_LOOKUP = "lookup('community.hashi_vault.vault_kv2_get', 'whatsapp/partner').secret.token"
 TOKEN = "token-of-the-documentation"
@@ -81,7 +84,7 @@ def known_variables(collections: Path) -> set[str]:
         sys.path.append(str(collections))
     rows = importlib.import_module("ansible_collections.waba.flows.plugins.plugin_utils._inventory_rows")
     names = {*rows._OPTIONS, *rows._ENDPOINT, "key_name", "key_names"}
-    return {f"whatsapp_{name}" for name in names} | set(DEFAULTS) | MORE_VARIABLES
+    return {f"whatsapp_{name}" for name in names} | DEFAULTS | MORE_VARIABLES
 
 
 def run(world: World, *command: str) -> str:
@@ -164,7 +167,7 @@ def test_variables_are_those_that_there_are(collections: Path) -> None:
     known = known_variables(collections)
     for block in YAML_BLOCKS:
         names = {name for item in walk(block.data) if isinstance(item, dict) for name in item if isinstance(name, str)}
-        ours = {name for name in names if re.match("whatsapp_(?!numbers$|endpoints$|vault$|replicas$)|encryption_keys_", name)}
+        ours = {name for name in names if name.startswith(PREFIXES)} - GROUPS
         assert ours <= known, block.place
 
 
@@ -234,7 +237,7 @@ def test_commands_name_playbooks_modules_and_variables_that_there_are() -> None:
             found = [kind for kind, path in kinds.items() if path.exists()]
             assert found, f"{place}: {line}"
             seen.update(found)
-        for name in re.findall(r"\bencryption_keys_\w+", " ".join(words)):
+        for name in re.findall(rf"\b(?:{'|'.join(PREFIXES[1:])})\w+", re.sub(r"waba\.flows\.\w+", "", " ".join(words))):
             assert name in DEFAULTS or name in MORE_VARIABLES, f"{place}: {line}"
             seen.add("variable")
         targets = re.findall(r"^make (\w+)$", line)

@@ -29,11 +29,13 @@ antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --des
 
 cp "$collection"/docs/docsite/{conf.py,index.md} "$collection"/docs/*.* "$source"
 cp -r "$collection/docs/examples" "$source"
-cp "$collection/roles/encryption_keys/README.md" "$source/role.md"
+for role in "$collection"/roles/*; do
+  cp "$role/README.md" "$source/role-$(basename "$role").md"
+done
 
 echo "sphinx"
 sphinx-build --quiet --fail-on-warning --keep-going --builder html "$source" "$work/html"
-for page in index getting-started role collections/index collections/whatsapp_business_encryption_module; do
+for page in index getting-started role-encryption_keys collections/index collections/whatsapp_business_encryption_module; do
   test -s "$work/html/$page.html"
 done
 echo "The site is $work/html/index.html."
