@@ -7,9 +7,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
 SLOW ?= tests/slow tests/integration
+RELEASE ?= .build/release
+MATRIX ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow browser lint sanity bench build clean
+.PHONY: help demo test unit integration slow browser lint sanity matrix galaxy ee licenses docs bench build clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -52,6 +54,26 @@ lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibu
 
 sanity: $(VENV)/ready ## Run ansible-test sanity on a copy of the checkout
 	PATH="$(abspath $(BIN)):$$PATH" tests/tools/ansible_test.sh sanity
+
+matrix: ## Run sanity, units and some integration tests with each ansible-core that is supported; MATRIX="--cores 2.16" chooses
+	$(PYTHON) tests/tools/matrix.py --jobs $(JOBS) $(MATRIX)
+
+$(RELEASE)/ready: tests/requirements-release.txt
+	$(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-release.txt
+	@touch $@
+
+galaxy: $(RELEASE)/ready ## Build the tarball, check what is in it, and import it as Galaxy does
+	$(RELEASE)/bin/python tests/tools/galaxy.py .build/galaxy
+
+ee: $(RELEASE)/ready ## See what ansible-builder makes of the collection
+	$(RELEASE)/bin/python tests/tools/execution_environment.py .build/ee
+
+licenses: $(RELEASE)/ready ## Check that every file says whose it is and under which licence
+	$(RELEASE)/bin/reuse lint
+
+docs: $(RELEASE)/ready ## Check the documentation, and build the site into .build/docs/html
+	PATH="$(abspath $(RELEASE)/bin):$$PATH" tests/tools/docs.sh
 
 bench: $(VENV)/ready ## Compare a rotation of 1,000 numbers with a bare script
 	$(BIN)/python tests/benchmarks/rotate.py

@@ -20,7 +20,7 @@ from ansible_collections.waba.flows.plugins.plugin_utils._page import page_parts
 from ansible_collections.waba.flows.tests.unit.report_samples import audit  # noqa: E402
 
 TEMPLATE = ROOT / "roles" / "encryption_keys" / "templates" / "report.html.j2"
-LICENCE = "<!-- Copyright (c) 2026 The waba.flows authors\nSPDX-License-Identifier: GPL-3.0-or-later -->"
+LICENCE = "<!-- Copyright (c) 2026 The waba.flows authors\nSPDX-License-Identifier: GPL-3.0-or-later\n-->"
 
 
 def picture(parts: dict[str, t.Any]) -> str:

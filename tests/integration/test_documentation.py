@@ -1,17 +1,19 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documentation shows is run: the modules' EXAMPLES, and the README's inventory, commands and plays."""
+"""What the documentation shows is run: the modules' EXAMPLES, the inventory and commands of the first steps, and the plays."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.documentation import blocks_of, kind_of
 from tests.fleet import Endpoint, OldKey, fingerprint_of, local_vault
 from tests.sandbox import Number, Token, make_account
 
@@ -19,7 +21,7 @@ from .conftest import ENDPOINT_PASSPHRASE, PASSPHRASE, ROOT, World
 
 IDS = ("106540352242922", "106540352242923", "106540352242924")
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("whatsapp_*.py"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GETTING_STARTED = ROOT / "docs" / "getting-started.md"
 TOKEN = "token-of-the-documentation"
 
 
@@ -28,11 +30,6 @@ def examples(module: str) -> str:
     match = re.search(r'^EXAMPLES = r"""\n(.*?)"""', text, re.DOTALL | re.MULTILINE)
     assert match is not None
     return match.group(1)
-
-
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -88,10 +85,10 @@ def test_examples_of_the_module(documented: World, module: str) -> None:
     assert run.recap["ok"] == len(tasks) >= 1
 
 
-def use_inventory_of_the_readme(world: World) -> None:
-    """The README's inventory, with its vault host made this machine and the sandbox as the API."""
-    block = next(block for block in blocks("yaml") if "# inventory.yml" in block)
-    world.inventory = yaml.safe_load(block)
+def use_documented_inventory(world: World) -> None:
+    """The inventory of the first steps, with its vault host made this machine and the sandbox as the API."""
+    (block,) = (block for block in blocks_of(GETTING_STARTED, "yaml") if "# inventory.yml" in block.text)
+    world.inventory = block.data
     groups = world.inventory["all"]["children"]
     groups["whatsapp_vault"]["hosts"]["vault.example.com"] = local_vault()
     endpoint = Endpoint("flows1", world.folder, ENDPOINT_PASSPHRASE)
@@ -103,11 +100,17 @@ def use_inventory_of_the_readme(world: World) -> None:
     groups["whatsapp_numbers"]["vars"]["whatsapp_base_url"] = world.box.base_url
 
 
-def test_commands_of_the_readme(documented: World) -> None:
+def playbook_commands(page: Path) -> list[str]:
+    """Return the commands of a page that run playbooks."""
+    lines = [line for block in blocks_of(page, "shell") for line in block.text.replace("\\\n", "").splitlines()]
+    return [line for line in lines if line.startswith("ansible-playbook")]
+
+
+def test_commands_of_the_first_steps(documented: World) -> None:
     """All commands, one after the other, with the number of the partner refused until its key is allowed to go."""
-    use_inventory_of_the_readme(documented)
-    lines = [line for block in blocks("shell") for line in block.replace("\\\n", "").splitlines()
-             if line.startswith("ansible-playbook")]
+    use_documented_inventory(documented)
+    lines = playbook_commands(GETTING_STARTED)
+    assert set(playbook_commands(ROOT / "README.md")) <= set(lines)
     changed = []
     for line in lines:
         words = shlex.split(re.sub("/root/|/var/lib/node_exporter/textfile/", f"{documented.folder}/", line))
@@ -122,12 +125,14 @@ def test_commands_of_the_readme(documented: World) -> None:
     assert "waba_flows_run_succeeded" in (documented.folder / "whatsapp_flows.prom").read_text()
 
 
-def test_plays_of_the_readme(documented: World) -> None:
-    use_inventory_of_the_readme(documented)
+def test_documented_plays(documented: World) -> None:
+    use_documented_inventory(documented)
     documented.inventory["all"]["vars"] = {"vaulted_keyring_passphrase": PASSPHRASE, "encryption_keys_replace_foreign": True,
                                            "ansible_python_interpreter": local_vault()["ansible_python_interpreter"]}
-    plays = [play for block in blocks("yaml") for play in yaml.safe_load(block) if isinstance(play, dict)]
-    assert len(plays) == 2
+    pages = (ROOT / "README.md", ROOT / "docs" / "rotating.md")
+    blocks = [block for page in pages for block in blocks_of(page, "yaml") if kind_of(block.data, ()) == "plays"]
+    plays = [play for block in blocks for play in block.data]
+    assert len(plays) == 3
     for play in plays:
         play.pop("become", None)  # the tests may run as anybody
         play.setdefault("module_defaults", {}).setdefault("group/waba.flows.whatsapp", {})["base_url"] = documented.box.base_url

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reference endpoint of docs/examples, run as a process and pinged by the module's own code."""
+"""The reference endpoints of docs/examples, run as processes and pinged by the module's own code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import hmac
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import PING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._envelope import EnvelopeError, open_answer, seal
@@ -29,10 +32,49 @@ from ansible_collections.waba.flows.plugins.module_utils._keys import parse_publ
 from ansible_collections.waba.flows.plugins.module_utils._ping import run_ping
 from ansible_collections.waba.flows.tests.unit.helpers import FlowRequest, KeyPair, Keys, Params, module_params
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "flow_endpoint.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+NODE_FLOOR = (18, 3)
 PASSPHRASE = "endpoint-passphrase-1"
 NEW_PASSPHRASE = "endpoint-passphrase-2"
 SECRET = "app-s3cret-0815"
+
+
+class Program(t.NamedTuple):
+    """One of the examples: what runs it, and its file."""
+
+    interpreter: str
+    path: Path
+
+    def replaced(self, old: str, new: str, folder: Path) -> Program:
+        """Return a copy of it with another text in one place."""
+        text = self.path.read_text()
+        assert text.count(old) == 1
+        copy = folder / f"own_{self.path.name}"
+        copy.write_text(text.replace(old, new))
+        return self._replace(path=copy)
+
+
+def python_example() -> Program:
+    return Program(sys.executable, EXAMPLES / "flow_endpoint.py")
+
+
+def node_example() -> Program:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip().lstrip("v")
+    if tuple(int(part) for part in version.split(".")[:2]) < NODE_FLOOR:
+        pytest.skip(f"Node.js {version} is too old")
+    return Program(node, EXAMPLES / "flow_endpoint.mjs")
+
+
+MAKERS = {"python": python_example, "node": node_example}
+
+
+@pytest.fixture(scope="session", params=MAKERS)
+def program(request: pytest.FixtureRequest) -> Program:
+    """Each of the examples."""
+    return MAKERS[request.param]()
 
 
 class Deployed:
@@ -76,8 +118,8 @@ def signature_of(body: bytes, app_secret: str) -> str:
 class Service:
     """The endpoint as a process."""
 
-    def __init__(self, folder: Path, keys: Path, script: Path = EXAMPLE) -> None:
-        self._folder, self._keys, self._script = folder, keys, script
+    def __init__(self, program: Program, folder: Path, keys: Path) -> None:
+        self._program, self._folder, self._keys = program, folder, keys
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.app_secret: str | None = None
@@ -88,10 +130,8 @@ class Service:
         settings = {"WHATSAPP_ENDPOINT_PASSPHRASE": PASSPHRASE, **environment}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("WHATSAPP_")}
         with log.open("wb") as stream:
-            command = [str(self._script), "--keys", str(self._keys), "--port", "0", "--ready-file", str(ready), *options]
-            self._process = subprocess.Popen(
-                [sys.executable, *command], env={**clean, **settings}, stdout=stream, stderr=stream
-            )
+            command = [*map(str, self._program), "--keys", str(self._keys), "--port", "0", "--ready-file", str(ready), *options]
+            self._process = subprocess.Popen(command, env={**clean, **settings}, stdout=stream, stderr=stream)
         deadline = time.monotonic() + 30
         while not ready.exists():
             assert self._process.poll() is None, self.log
@@ -153,9 +193,9 @@ def deployed(tmp_path: Path) -> Deployed:
 
 
 @pytest.fixture
-def service(tmp_path: Path, deployed: Deployed) -> t.Iterator[Service]:
+def service(program: Program, tmp_path: Path, deployed: Deployed) -> t.Iterator[Service]:
     """The endpoint that uses it, not started yet."""
-    made = Service(tmp_path, deployed.path)
+    made = Service(program, tmp_path, deployed.path)
     yield made
     made.close()
     shows_nothing(made)
@@ -163,13 +203,13 @@ def service(tmp_path: Path, deployed: Deployed) -> t.Iterator[Service]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["unsigned", "signed"])
 def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, keys: Keys
+    request: pytest.FixtureRequest, program: Program, tmp_path_factory: pytest.TempPathFactory, keys: Keys
 ) -> t.Iterator[Service]:
     """One with the first key that serves several tests: once without an app secret, once with one."""
     folder = tmp_path_factory.mktemp("endpoint")
     (folder / "keys").mkdir()
     Deployed(folder / "keys").deploy(keys.a)
-    made = Service(folder, folder / "keys")
+    made = Service(program, folder, folder / "keys")
     try:
         made.start(**({"WHATSAPP_APP_SECRET": SECRET} if request.param else {}))
         made.app_secret = SECRET if request.param else None
@@ -260,6 +300,7 @@ CHANGES: list[tuple[str, t.Callable[[bytes], bytes]]] = [
     ("encrypted_aes_key", lambda value: bytes(256)), ("initial_vector", lambda value: bytes(16)),
     ("initial_vector", lambda value: b""), ("initial_vector", lambda value: bytes(1000)),
     ("encrypted_flow_data", lambda value: value[:-1]), ("encrypted_flow_data", lambda value: b""),
+    ("encrypted_flow_data", lambda value: value[:8]),
     ("encrypted_flow_data", lambda value: bytes([value[0] ^ 1]) + value[1:]),
 ]
 
@@ -296,7 +337,11 @@ def test_it_stands_by_the_protocol_as_others_read_it(running: Service, keys: Key
     """The answer is opened by the tests' own reading, not by the module's."""
     sealed = seal({"version": "3.0", "action": "ping"}, parse_public_key(keys.a.pem))
     status, body = running.post(sealed.body)
-    assert (status, body) == (200, FlowRequest(sealed.body, keys.a).answer({"data": {"status": "active"}}))
+    assert status == 200
+    request = FlowRequest(sealed.body, keys.a)
+    inverted_iv = bytes(255 - byte for byte in request.iv)
+    text = AESGCM(request.aes_key).decrypt(inverted_iv, base64.b64decode(body, validate=True), None)
+    assert json.loads(text) == {"data": {"status": "active"}}
 
 
 def test_other_requests_are_answered_by_answer(running: Service, keys: Keys) -> None:
@@ -308,27 +353,41 @@ def test_other_requests_are_answered_by_answer(running: Service, keys: Keys) -> 
 # -- the function that users replace
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    ('return {"screen": request["screen"], "data": request["data"]}', {"screen": "NAME", "data": {"name": "typed by a user"}}),
-    ('raise ValueError(request["data"]["name"])', 500),
-    ('return {"data": {1, 2}}', 500),
-    ('raise web.HTTPForbidden()', 403),
-])
-def test_answer_can_be_replaced(*, code: str, expected: t.Any, deployed: Deployed, tmp_path: Path, keys: Keys) -> None:
-    text = EXAMPLE.read_text()
-    default = 'return {"screen": "SUCCESS", "data": {}}'
-    assert text.count(default) == 1
-    script = tmp_path / "own_endpoint.py"
-    script.write_text(text.replace(default, code))
+ECHO = {"screen": "NAME", "data": {"name": "typed by a user"}}
+OWN_ANSWERS: list[tuple[str, str, t.Any]] = [
+    ("python", 'return {"screen": request["screen"], "data": request["data"]}', ECHO),
+    ("python", 'raise ValueError(request["data"]["name"])', 500),
+    ("python", 'return {"data": {1, 2}}', 500),
+    ("python", "raise web.HTTPForbidden()", 403),
+    ("node", "return { screen: request.screen, data: request.data };", ECHO),
+    ("node", "throw new RangeError(request.data.name);", 500),
+    ("node", "throw request.data.name;", 500),
+    ("node", "return JSON.parse(request.data.name);", 500),
+    ("node", "return { data: 1n };", 500),
+    ("node", "return;", 500),
+    ("node", "throw new Refusal(427);", 427),
+]
+DEFAULT_ANSWER = {"python": 'return {"screen": "SUCCESS", "data": {}}', "node": 'return { screen: "SUCCESS", data: {} };'}
+KIND_AND_PLACE = {
+    "ValueError": r"ValueError at .*own_flow_endpoint\.py:\d+",
+    "RangeError": r"RangeError at .*own_flow_endpoint\.mjs:\d+",
+}
+
+
+@pytest.mark.parametrize(("language", "code", "expected"), OWN_ANSWERS)
+def test_answer_can_be_replaced(
+    *, language: str, code: str, expected: t.Any, deployed: Deployed, tmp_path: Path, keys: Keys
+) -> None:
+    own = MAKERS[language]().replaced(DEFAULT_ANSWER[language], code, tmp_path)
     deployed.deploy(keys.a)
-    service = Service(tmp_path, deployed.path, script)
+    service = Service(own, tmp_path, deployed.path)
     try:
         service.start()
-        request = {"action": "data_exchange", "screen": "NAME", "data": {"name": "typed by a user"}}
-        assert service.ask(request, keys.a) == expected
+        assert service.ask({"action": "data_exchange", **ECHO}, keys.a) == expected
         assert service.decrypts(keys.a) == [True]
         assert "typed by a user" not in service.log
-        assert ("ValueError at" in service.log) is ("ValueError" in code)
+        for kind, pattern in KIND_AND_PLACE.items():
+            assert (re.search(pattern, service.log) is not None) is (kind in code)
     finally:
         service.close()
 
@@ -497,11 +556,10 @@ def test_for_the_time_of_a_change_either_passphrase_opens(
     assert service.decrypts(keys.a, keys.b) == [True, True]
 
 
-def test_without_a_passphrase_it_does_not_start(tmp_path: Path) -> None:
+def test_without_a_passphrase_it_does_not_start(program: Program, tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WHATSAPP_")}
-    ended = subprocess.run(
-        [sys.executable, str(EXAMPLE), "--keys", str(tmp_path)], env=clean, capture_output=True, text=True, check=False
-    )
+    command = [*map(str, program), "--keys", str(tmp_path)]
+    ended = subprocess.run(command, env=clean, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == "WHATSAPP_ENDPOINT_PASSPHRASE is not set.\n"
 
@@ -509,8 +567,14 @@ def test_without_a_passphrase_it_does_not_start(tmp_path: Path) -> None:
 # -- what it is
 
 
-def test_it_stands_alone() -> None:
-    text = EXAMPLE.read_text()
+def test_it_stands_alone(program: Program) -> None:
+    text = program.path.read_text()
     assert "GNU General Public License v3.0+" in text
     assert "ansible_collections" not in text
     assert "module_utils" not in text
+
+
+def test_it_needs_no_package_of_npm() -> None:
+    imports = re.findall(r'from "([^"]+)"', (EXAMPLES / "flow_endpoint.mjs").read_text())
+    assert len(imports) >= 5
+    assert all(name.startswith("node:") for name in imports)
