@@ -47,7 +47,7 @@ def _fleet(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
 
 
 def _numbers(
-    hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, str], plan: Rows | None = None
+    hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, t.Any], plan: Rows | None = None
 ) -> Rows:
     """Return the numbers as the modules take them, with their credentials; with a plan, those to publish with their key."""
     return inventory.for_module(inventory.collect_numbers(hosts, hostvars), credentials, plan)
@@ -64,7 +64,7 @@ def _all_metrics(document: t.Mapping[str, t.Any], path: str) -> str:
 
 
 _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
-    inventory.collect_endpoints,
+    inventory.collect_endpoints, inventory.tokens_problem,
     keyrings.keyring_rows, keyrings.replica_view, keyrings.keyrings_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
     keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
     plan.make_plan, plan.as_list, plan.retention_days,

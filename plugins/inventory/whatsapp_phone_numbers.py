@@ -212,7 +212,6 @@ cache_timeout: 3600
 """
 
 import collections
-import json
 import re
 import typing as t
 
@@ -233,6 +232,8 @@ from ansible_collections.waba.flows.plugins.module_utils._wabas import (
     describe,
     fingerprint,
     read_numbers,
+    secret_text,
+    tokens_by_account,
 )
 
 PREFIX = "whatsapp_"
@@ -289,7 +290,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 ready[name] = [ready[name]]
         for name in ("access_token", "app_secret"):  # Ansible's message about a wrong type quotes the value
             if ready.get(name) is not None:
-                ready[name] = _secret(name, ready[name])
+                ready[name] = secret_text(name, ready[name])
         return ready
 
     def _templated(self, name: str, value: t.Any) -> t.Any:
@@ -305,7 +306,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             waba_ids=tuple(str(item).strip() for item in self.get_option("waba_ids")),
             business_ids=tuple(str(item).strip() for item in self.get_option("business_ids")),
             access_token=self.get_option("access_token") or None,
-            access_tokens=_tokens(self.get_option("access_tokens")),
+            access_tokens=tokens_by_account(self.get_option("access_tokens")),
         )
 
     def _connection(self) -> tuple[Connection, Variables]:
@@ -451,26 +452,3 @@ def _variables(rows: t.Iterable[Row]) -> t.Iterator[Variables]:
             if value not in unsafe:
                 unsafe[value] = wrap_var(value)
         yield {names[name]: unsafe[value] for name, value in row.items()}
-
-
-def _tokens(value: t.Any) -> dict[str, str]:
-    """Return the option access_tokens, a mapping or JSON text, without ever quoting it. Raises InvalidOptions."""
-    if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = [value]
-    if not value:
-        return {}
-    if not isinstance(value, t.Mapping):
-        raise InvalidOptions("access_tokens is neither a mapping nor JSON text of one.", 'Example: {"102200000000001": "TOKEN"}')
-    return {str(identity).strip(): _secret("access_tokens", token) for identity, token in value.items()}
-
-
-def _secret(option: str, value: t.Any) -> str:
-    """Return the text of a secret, decrypted if it is from a vault. Raises InvalidOptions, which does not show it."""
-    if not isinstance(value, str) and getattr(value, "__ENCRYPTED__", False):
-        value = str(value)
-    if not isinstance(value, str):
-        raise InvalidOptions(f"{option} holds a value that is not text.", "Write it within quotes.")
-    return value

@@ -125,6 +125,29 @@ class Reading:
         return cls(waba_ids, [{name: row[name] for name in MEMBERS} for row in rows])
 
 
+def tokens_by_account(value: t.Any) -> dict[str, str]:
+    """Return C(access_tokens), a mapping or JSON text of one, without ever quoting it. Raises InvalidOptions."""
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = [value]
+    if not value:
+        return {}
+    if not isinstance(value, t.Mapping):
+        raise InvalidOptions("access_tokens is neither a mapping nor JSON text of one.", 'Example: {"102200000000001": "TOKEN"}')
+    return {str(identity).strip(): secret_text("access_tokens", token) for identity, token in value.items()}
+
+
+def secret_text(option: str, value: t.Any) -> str:
+    """Return the text of a secret, decrypted if it is from a vault. Raises InvalidOptions, which does not show it."""
+    if not isinstance(value, str) and getattr(value, "__ENCRYPTED__", False):
+        value = str(value)
+    if not isinstance(value, str):
+        raise InvalidOptions(f"{option} holds a value that is not text.", "Write it within quotes.")
+    return value
+
+
 def is_identity(value: t.Any) -> bool:
     """Tell whether a value can be an ID of Meta's. Only such are put into a path or the name of a group."""
     return isinstance(value, str) and re.fullmatch(r"[0-9]{1,32}", value) is not None

@@ -18,14 +18,18 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from jinja2 import Undefined
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, Spec, number_list
+from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
 from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._wabas import tokens_by_account
 
 Row = dict[str, t.Any]
 Rows = list[Row]
 
 _PREFIX = "whatsapp_"
 _OPTIONS = ("phone_number_id", *CONNECTION)
+# Of a row, what is for the role and no option of the modules.
+_OF_THE_ROLE = ("key_name", "waba_id")
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _NUMBER = ArgumentSpecValidator(number_list({})["options"])
 
@@ -74,6 +78,9 @@ def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
             value = _variable(variables, option)
             if value is not None:
                 row[option] = value
+        waba_id = _variable(variables, "waba_id")
+        if waba_id is not None:
+            row["waba_id"] = str(waba_id)
         row.setdefault("phone_number_id", host if host.isdigit() else None)
         if row["phone_number_id"] is None:
             raise HostProblem("It has no phone-number ID: set the host variable whatsapp_phone_number_id.")
@@ -159,20 +166,37 @@ def public_rows(numbers: Rows) -> Rows:
     return [{key: row[key] for key in ("name", "phone_number_id", "key_name", "problem") if key in row} for row in numbers]
 
 
-def _shared(row: Row, credentials: t.Mapping[str, str]) -> Row:
-    """Return the credentials of the environment that are meant for a number's provider; an empty one counts as none."""
+def tokens_problem(access_tokens: t.Any) -> str:
+    """Return what is wrong with the tokens by WABA of the environment, or an empty text."""
+    try:
+        tokens_by_account(access_tokens)
+    except InvalidOptions as error:
+        return str(error)
+    return ""
+
+
+def _shared(row: Row, credentials: t.Mapping[str, t.Any], tokens: t.Mapping[str, str]) -> Row:
+    """Return the credentials of the environment that are meant for a number's provider; an empty one counts as none.
+
+    The token of the number's WABA goes before the common one. Both are Meta's, so whoever gets the one may get the other.
+    """
     provider = PROVIDERS[row.get("provider") or "cloud_api"]
-    return {option.name: credentials[option.name] for option in provider.options
-            if option.name not in provider.own_only and credentials.get(option.name)}
+    meant = [option.name for option in provider.options if option.name not in provider.own_only]
+    shared = {name: credentials[name] for name in meant if credentials.get(name)}
+    if "access_token" in meant and tokens.get(row.get("waba_id", "")):
+        shared["access_token"] = tokens[row["waba_id"]]
+    return shared
 
 
-def for_module(numbers: Rows, credentials: t.Mapping[str, str], plan: Rows | None = None) -> Rows:
+def for_module(numbers: Rows, credentials: t.Mapping[str, t.Any], plan: Rows | None = None) -> Rows:
     """Return the usable numbers as the modules' option phone_numbers takes them, with their credentials.
 
-    C(credentials) are for the numbers that have none of their own; an empty one counts as none. With a plan, only the
-    numbers that need a POST, each with its key and compare-and-set.
+    C(credentials) are for the numbers that have none of their own; an empty one counts as none. C(access_tokens) among them
+    are tokens by WABA, as a mapping or JSON text. With a plan, only the numbers that need a POST, each with its key and
+    compare-and-set.
     """
-    usable = [{**_shared(row, credentials), **{k: v for k, v in row.items() if k != "key_name"}}
+    tokens = tokens_by_account(credentials.get("access_tokens"))
+    usable = [{**_shared(row, credentials, tokens), **{k: v for k, v in row.items() if k not in _OF_THE_ROLE}}
               for row in numbers if "problem" not in row]
     if plan is None:
         return usable

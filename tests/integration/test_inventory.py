@@ -15,6 +15,7 @@ import yaml
 from tests.sandbox import Business, Token
 
 from .conftest import APP_SECRET, BIN, ROOT, Run, World
+from .test_secrets import Scanner
 
 BUSINESS = "101100000000001"
 NAME = "x.whatsapp_phone_numbers.yml"
@@ -176,3 +177,31 @@ def test_rotation_of_what_the_plugin_finds(ready: World) -> None:
     assert set(again.outcomes.values()) == {"unchanged"}
     assert ready.box.posts == []
     assert not any(fleet.token(waba) in again.output + first.output for waba in wabas)
+
+
+def test_tokens_by_waba_of_the_environment_reach_the_role(ready: World) -> None:
+    """As a credential of AWX hands them on: the inventory is read with them and each number gets that of its WABA."""
+    fleet = ready.fleet
+    wabas = sorted(set(fleet.wabas.values()))
+    ready.environment["WHATSAPP_ACCESS_TOKENS"] = json.dumps({waba: fleet.token(waba) for waba in wabas})
+    write(ready, waba_ids=wabas, hostname="number-{{ whatsapp_phone_number_id }}",
+          exclude=[f"whatsapp_phone_number_id == '{fleet.numbers[fleet.foreign]}'"],
+          compose={"whatsapp_key_name": f"'partner' if whatsapp_waba_id == '{wabas[2]}' else 'default'"})
+    ready.numbers.clear()
+    plugin = ("-i", str(ready.folder / NAME))
+    first = ready.run("waba.flows.rotate", *plugin, "-e", '{"encryption_keys_force": true}', "-vvvv")
+    assert first.status == 0, first.output
+    assert len(first.rows) == 23
+    assert set(first.outcomes.values()) == {"set", "replaced"}
+    assert Scanner({waba: fleet.token(waba) for waba in wabas}).find(first.output) == set()
+    assert ready.run("waba.flows.audit", *plugin).status == 0
+
+
+@pytest.mark.parametrize("playbook", ["rotate", "audit"])
+def test_tokens_by_waba_that_are_no_mapping_stop_the_run_unseen(ready: World, playbook: str) -> None:
+    ready.environment["WHATSAPP_ACCESS_TOKENS"] = CANARY
+    run = ready.run(f"waba.flows.{playbook}", "-vvvv")
+    assert run.status != 0
+    assert "WHATSAPP_ACCESS_TOKENS in the environment: access_tokens is neither a mapping nor JSON" in run.failures
+    assert Scanner({"token": CANARY}).find(run.output) == set()
+    assert ready.box.requests == []

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from jinja2 import StrictUndefined
 
+from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 from ansible_collections.waba.flows.plugins.plugin_utils import _inventory_rows as inventory
 from ansible_collections.waba.flows.tests.unit.role_rows import A, B, C, Row, blind_plan, noted, plan_of, ring
 
@@ -185,6 +186,42 @@ def test_a_token_of_the_environment_goes_to_no_other_provider() -> None:
     assert "of-meta" not in given.values()
     kaleyra, = inventory.for_module([collect("b", phone_number_id="+15550001", provider="kaleyra")], {"api_key": "k", "sid": "s"})
     assert (kaleyra["api_key"], kaleyra["sid"]) == ("k", "s")
+
+
+BY_WABA = {"access_token": "common", "access_tokens": '{"102": "of-102", "103": ""}'}
+
+
+@pytest.mark.parametrize(("variables", "token"), [
+    ({"waba_id": "102"}, "of-102"), ({"waba_id": 102}, "of-102"),
+    ({"waba_id": "102", "access_token": "own"}, "own"),
+    ({"waba_id": "103"}, "common"), ({"waba_id": "104"}, "common"), ({}, "common"), ({"waba_id": None}, "common"),
+])
+def test_a_number_takes_its_own_token_then_that_of_its_waba_then_the_common_one(variables: Row, token: str) -> None:
+    given, = inventory.for_module([collect("a", phone_number_id="1", **variables)], BY_WABA)
+    assert given == {"name": "a", "phone_number_id": "1", "access_token": token}  # and no option that the modules do not have
+
+
+def test_tokens_by_waba_can_be_a_mapping() -> None:
+    """ansible-core up to 2.18 makes one of text that looks so."""
+    given, = inventory.for_module([collect("a", phone_number_id="1", waba_id="102")], {"access_tokens": {"102": "of-102"}})
+    assert given["access_token"] == "of-102"
+
+
+@pytest.mark.parametrize("provider", sorted(set(PROVIDERS) - {"cloud_api"}))
+def test_no_other_provider_gets_a_token_of_a_waba(provider: str) -> None:
+    row = {"name": "a", "phone_number_id": "1", "provider": provider, "waba_id": "102"}
+    assert not {"of-102", "common"}.intersection(map(str, inventory.for_module([row], BY_WABA)[0].values()))
+
+
+@pytest.mark.parametrize(("value", "problem"), [
+    ("", ""), ({}, ""), ('{"102": "t"}', ""), ({"102": "t"}, ""),
+    (SECRET, "access_tokens is neither"), (f'["{SECRET}"]', "access_tokens is neither"), ({"102": [SECRET]}, "access_tokens holds"),
+])
+def test_what_is_wrong_with_the_tokens_by_waba_is_told_without_them(value: t.Any, problem: str) -> None:
+    text = inventory.tokens_problem(value)
+    assert text.startswith(problem)
+    assert bool(text) is bool(problem)
+    assert SECRET not in text
 
 
 def test_only_the_numbers_of_the_plan_that_need_a_post_are_published() -> None:
