@@ -254,8 +254,7 @@ class Api:
         if row.values["unified_job_template"] is not None:
             raise Refused(400, {"error": "The node has a template already."})
         given = self._checked("workflow_approval_templates", request.body)
-        fields = RESOURCES["workflow_approval_templates"].fields
-        template = self.store.add("workflow_approval_templates", **{name: field.default for name, field in fields.items()} | given)
+        template = self.store.add("workflow_approval_templates", **given)
         row.values["unified_job_template"] = template.id
         return Answer(201, self.shown(template))
 
@@ -263,11 +262,12 @@ class Api:
 
     def _sync(self, row: Row, before: Values) -> None:
         """Start a sync of a project whose source is new or another one."""
-        if row.resource == "projects" and row.values["scm_type"]:
-            if any(row.values[name] != before.get(name) for name in _SYNCED):
-                update = self.store.add("project_updates", project=row.id)
-                update.pending = 1
-                row.update = update.id
+        if row.resource != "projects" or not row.values["scm_type"]:
+            return
+        if any(row.values[name] != before.get(name) for name in _SYNCED):
+            update = self.store.add("project_updates", project=row.id)
+            update.pending = 1
+            row.update = update.id
 
     def _go_on(self, update: Row) -> None:
         """Let a sync go on by a step each time that it is looked at."""

@@ -35,7 +35,7 @@ PLAYBOOKS = ("rotate.yml", "audit.yml", "rollback.yml")
 LOGIN, PASSWORD = "canary-oauth-token-4410", "canary-login-password-9934"
 SECRETS = {
     "WHATSAPP_ACCESS_TOKEN": "EAAcanary-common-token-1187",
-    "WHATSAPP_ACCESS_TOKENS": '{"102200000000001": "EAAcanary-token-shop-2290", "102200000000002": "EAAcanary-token-partner-3371"}',
+    "WHATSAPP_ACCESS_TOKENS": '{"102200000000001": "EAAcanary-shop-2290", "102200000000002": "EAAcanary-partner-3371"}',
     "WHATSAPP_APP_SECRET": "canary-app-secret-8852",
     "WHATSAPP_KEYRING_PASSPHRASE": "canary-keyring-passphrase-6163",
     "WHATSAPP_ENDPOINT_PASSPHRASE": "canary-endpoint-passphrase-7074",
@@ -81,7 +81,8 @@ class Setup:
         self.server = server
         self.environment = {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder), "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_COLLECTIONS_PATH": f"{collections}{os.pathsep}{AWX_COLLECTION}", "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
+            "ANSIBLE_COLLECTIONS_PATH": f"{collections}{os.pathsep}{AWX_COLLECTION}",
+            "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
             "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "CONTROLLER_HOST": server.base_url, "CONTROLLER_OAUTH_TOKEN": LOGIN, **SECRETS,
         }

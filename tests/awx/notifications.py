@@ -12,8 +12,8 @@ from .store import ENCRYPTED, Row, Store, Values
 
 # By type: the settings, with the Python type that AWX expects and the default where there is one.
 _SETTINGS: dict[str, dict[str, tuple[type, t.Any]]] = {
-    "webhook": {"url": (str, None), "http_method": (str, "POST"), "disable_ssl_verification": (bool, False), "username": (str, ""),
-                "password": (str, ""), "headers": (dict, None)},
+    "webhook": {"url": (str, None), "http_method": (str, "POST"), "headers": (dict, None), "username": (str, ""),
+                "password": (str, ""), "disable_ssl_verification": (bool, False)},
     "email": {"host": (str, None), "port": (int, None), "username": (str, None), "password": (str, None), "use_tls": (bool, None),
               "use_ssl": (bool, None), "sender": (str, None), "recipients": (list, None), "timeout": (int, 30)},
     "slack": {"token": (str, None), "channels": (list, None), "hex_color": (str, "")},

@@ -91,8 +91,8 @@ RESOURCES: dict[str, Resource] = {
     ), unique=("organization", "name"), many={"instance_groups": "instance_groups", "input_inventories": "inventories"}),
     "inventory_sources": Resource("inventory_source", _named(
         # AWX makes the source of a constructed inventory itself and refuses one from elsewhere.
-        source=choice("scm", "file", "ec2", "gce", "azure_rm", "vmware", "satellite6", "openstack", "rhv", "controller", "insights",
-                      "terraform", "openshift_virtualization"),
+        source=choice("scm", "file", "ec2", "gce", "azure_rm", "vmware", "satellite6", "openstack", "rhv", "controller",
+                      "insights", "terraform", "openshift_virtualization"),
         source_path=text(), source_vars=Field("variables", ""), scm_branch=text(), credential=link("credentials"),
         enabled_var=text(), enabled_value=text(), host_filter=text(), overwrite=flag(), overwrite_vars=flag(),
         custom_virtualenv=text(), timeout=number(), verbosity=number(1, (0, 1, 2)), limit=text(),
@@ -100,9 +100,9 @@ RESOURCES: dict[str, Resource] = {
         update_on_launch=flag(), update_cache_timeout=number(), source_project=link("projects"),
     ), unique=("inventory", "name"), many=_NOTIFICATIONS),
     "job_templates": Resource("job_template", _named(
-        job_type=choice("run", "check"), inventory=link("inventories"), project=link("projects"), playbook=text(), scm_branch=text(),
-        forks=number(), limit=text(), verbosity=number(0, _VERBOSITY), extra_vars=Field("variables", ""), job_tags=text(),
-        force_handlers=flag(), skip_tags=text(), start_at_task=text(), timeout=number(), use_fact_cache=flag(),
+        job_type=choice("run", "check"), inventory=link("inventories"), project=link("projects"), playbook=text(),
+        scm_branch=text(), forks=number(), limit=text(), verbosity=number(0, _VERBOSITY), extra_vars=Field("variables", ""),
+        job_tags=text(), force_handlers=flag(), skip_tags=text(), start_at_task=text(), timeout=number(), use_fact_cache=flag(),
         organization=link("organizations"), execution_environment=link("execution_environments"), host_config_key=text(),
         survey_enabled=flag(), become_enabled=flag(), diff_mode=flag(), allow_simultaneous=flag(), custom_virtualenv=text(),
         job_slice_count=number(1), webhook_service=choice("", "github", "gitlab"), webhook_credential=link("credentials"),

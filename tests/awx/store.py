@@ -46,7 +46,8 @@ _MANAGED = {
     "Machine": ("ssh", [_field("username"), _field("password", secret=True), _field("ssh_key_data", secret=True),
                         _field("become_password", secret=True)]),
     "Source Control": ("scm", [_field("username"), _field("password", secret=True), _field("ssh_key_data", secret=True)]),
-    "Amazon Web Services": ("cloud", [_field("username"), _field("password", secret=True), _field("security_token", secret=True)]),
+    "Amazon Web Services": ("cloud", [_field("username"), _field("password", secret=True),
+                                      _field("security_token", secret=True)]),
 }
 
 

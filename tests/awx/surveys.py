@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .refusal import Refused
+from .refusal import Refused, invalid
 from .store import Values
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -73,8 +73,8 @@ def check_variables(survey: Values, given: Values, *, any_variable: bool, requir
         raise Refused(400, {"variables_needed_to_start": errors})
     unknown = sorted(set(given) - set(questions))
     if unknown and not any_variable:
-        raise Refused(400, {"extra_data": [f"Variables {', '.join(unknown)} are not allowed on launch. Check the Prompt on Launch "
-                                           "setting on the Job Template to include Extra Variables."]})
+        raise invalid("extra_data", f"Variables {', '.join(unknown)} are not allowed on launch. Check the Prompt on Launch "
+                                    "setting on the Job Template to include Extra Variables.")
 
 
 def _error(message: str) -> Refused:

@@ -215,7 +215,8 @@ def test_no_other_provider_gets_a_token_of_a_waba(provider: str) -> None:
 
 @pytest.mark.parametrize(("value", "problem"), [
     ("", ""), ({}, ""), ('{"102": "t"}', ""), ({"102": "t"}, ""),
-    (SECRET, "access_tokens is neither"), (f'["{SECRET}"]', "access_tokens is neither"), ({"102": [SECRET]}, "access_tokens holds"),
+    (SECRET, "access_tokens is neither"), (f'["{SECRET}"]', "access_tokens is neither"),
+    ({"102": [SECRET]}, "access_tokens holds"),
 ])
 def test_what_is_wrong_with_the_tokens_by_waba_is_told_without_them(value: t.Any, problem: str) -> None:
     text = inventory.tokens_problem(value)
