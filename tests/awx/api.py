@@ -4,7 +4,7 @@
 """The API itself, without HTTP: a request in, an answer out.
 
 It follows AWX 24.6.1, with one exception: AWX passes over fields that it does not have, and this refuses them, so that a misspelt
-one is found.
+one is found. (Not those of approvals: awx.awx sends fields of the node along.)
 """
 
 from __future__ import annotations
@@ -195,6 +195,8 @@ class Api:
             raise Refused(400, {"detail": "JSON parse error - not a JSON object"})
         fields = RESOURCES[resource].fields
         given = {name: value for name, value in body.items() if name not in _READ_ONLY}
+        if resource == "workflow_approval_templates":
+            given = {name: value for name, value in given.items() if name in fields}
         for name in given:
             if name not in fields:
                 raise invalid(name, "There is no such field.")

@@ -93,10 +93,14 @@ class Setup:
 
     def run(self, *arguments: str, **variables: t.Any) -> Run:
         """Run the playbook to its end; a variable goes without the prefix awx_setup_."""
-        self.server.requests.clear()
         given = {**NEEDED, **{f"awx_setup_{name}": value for name, value in variables.items()}}
+        return self.play("waba.flows.awx_setup", "-e", json.dumps(given), *arguments)
+
+    def play(self, *arguments: str) -> Run:
+        """Run ansible-playbook to its end; the server's log of requests starts anew."""
+        self.server.requests.clear()
         done = subprocess.run(
-            [str(BIN / "ansible-playbook"), "waba.flows.awx_setup", "-e", json.dumps(given), *arguments],
+            [str(BIN / "ansible-playbook"), *arguments],
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, check=False, timeout=300,
         )

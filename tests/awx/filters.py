@@ -53,7 +53,7 @@ def _test(store: Store, resource: str, path: str, wanted: str) -> Test:
 def _check_path(resource: str, parts: t.Sequence[str]) -> None:
     for part in parts:
         fields = {"name": None, "organization": None} if resource == ANY_TEMPLATE else RESOURCES[resource].fields
-        if part not in fields and part != "id":
+        if part not in fields and part not in ("id", "type"):
             raise Refused(400, {"detail": f"{resource} has no field named '{part}'"})
         field = None if resource == ANY_TEMPLATE else RESOURCES[resource].fields.get(part)
         if resource == ANY_TEMPLATE and part == "organization":
@@ -65,7 +65,7 @@ def _check_path(resource: str, parts: t.Sequence[str]) -> None:
 def _follow(store: Store, row: Row, parts: t.Sequence[str]) -> t.Any:
     value: t.Any = row.id
     for part in parts:
-        value = row.id if part == "id" else row.values.get(part)
+        value = {"id": row.id, "type": row.spec.kind}.get(part, row.values.get(part))
         field = row.spec.fields.get(part)
         if field is not None and field.kind == "link" and part != parts[-1]:
             target = store.get(field.to, value)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tests.awx.store import Row, Store, Values
 from tests.integration.test_secrets import Scanner
 
-from .conftest import LOGIN, PASSWORD, REPOSITORY, ROOT, SECRETS, Setup
+from .conftest import LOGIN, NEEDED, PASSWORD, REPOSITORY, ROOT, SECRETS, Setup
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +194,14 @@ def test_tokens_by_waba_can_be_a_mapping_of_references(fresh: Setup, tmp_path: P
         "access_tokens": {"102200000000001": "EAAcanary-own-shop-5656"},
     }
     assert "EAAcanary-own-shop-5656" not in run.output
+
+
+def test_a_copy_of_the_file_gives_the_same(applied: Setup, tmp_path: Path) -> None:
+    path = tmp_path / "my-awx.yml"
+    shutil.copy(ROOT / "roles" / "awx_setup" / "defaults" / "main.yml", path)
+    run = applied.run("-e", f"@{path}", "-e", json.dumps(NEEDED))
+    assert run.status == 0, run.output
+    assert (run.recap["changed"], run.sent) == (0, [])
 
 
 # -- removed
