@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 Task = dict[str, t.Any]
 DEFAULT = {"organization": "Default"}
 MACHINE = {**DEFAULT, "credential_type": "Machine", "inputs": {"username": "u", "password": "canary-ssh-3131"}}
+WEBHOOK = {**DEFAULT, "notification_type": "webhook"}
+HOOK = {"url": "https://hooks.example.com/x", "headers": {}}
 APPROVAL = {"identifier": "ask", "unified_job_template": {"name": "Go on?", "type": "workflow_approval", "timeout": 60}}
 # A module with its options, by what was seen of it.
 TASKS: dict[str, tuple[str, Task]] = {
@@ -25,11 +27,9 @@ TASKS: dict[str, tuple[str, Task]] = {
     "credential, secrets left": ("credential", {"name": "b", **MACHINE, "update_secrets": False}),
     "inventory": ("inventory", {"name": "a", **DEFAULT, "variables": {"a": 1}}),
     "inventory, kind given": ("inventory", {"name": "b", **DEFAULT, "kind": ""}),
-    "notification": ("notification_template", {"name": "a", **DEFAULT, "notification_type": "webhook", "notification_configuration": {
-        "url": "https://hooks.example.com/x", "headers": {}}}),
+    "notification": ("notification_template", {"name": "a", **WEBHOOK, "notification_configuration": HOOK}),
     "notification, with a password": ("notification_template", {
-        "name": "b", **DEFAULT, "notification_type": "webhook", "notification_configuration": {
-            "url": "https://hooks.example.com/x", "headers": {}, "password": "canary-hook-4242"}}),
+        "name": "b", **WEBHOOK, "notification_configuration": {**HOOK, "password": "canary-hook-4242"}}),
     "workflow, nodes given": ("workflow_job_template", {"name": "a", **DEFAULT, "workflow_nodes": [APPROVAL]}),
     "workflow": ("workflow_job_template", {"name": "b", **DEFAULT}),
     "node": ("workflow_job_template_node", {"workflow": "b", "identifier": "end", "approval_node": {"name": "End?"}}),

@@ -210,7 +210,10 @@ def test_tokens_by_waba_that_are_no_mapping_stop_the_run_unseen(ready: World, pl
 
 
 def test_the_example_project_for_awx(ready: World) -> None:
-    """Its inventory and playbooks as they stand, with this machine as the vault host and the sandbox as the API."""
+    """Its inventory and playbooks as they stand, with this machine as the vault host and the sandbox as the API.
+
+    The variables are those that a schedule hands on, as a survey has them: all text.
+    """
     fleet = ready.fleet
     project = ready.folder / "project"
     shutil.copytree(ROOT / "docs" / "examples" / "awx", project)
@@ -226,7 +229,8 @@ def test_the_example_project_for_awx(ready: World) -> None:
     ready.numbers.clear()
     ready.vaults.clear()
     inventory = ("-i", str(project / "inventory"))
-    run = ready.run(str(project / "rotate.yml"), *inventory, encryption_keys_replace_foreign=True)
+    answers = {"encryption_keys_max_age": "90d", "encryption_keys_waves": "1,10%,100%", "encryption_keys_force": "false"}
+    run = ready.run(str(project / "rotate.yml"), *inventory, encryption_keys_replace_foreign=True, **answers)
     assert run.status == 0, run.output
     held = fleet.held()
     reached = {name for name, waba in fleet.wabas.items() if waba in options["waba_ids"]}
