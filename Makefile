@@ -7,11 +7,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
 SLOW ?= tests/slow tests/integration
+AWX = .build/awx
 RELEASE ?= .build/release
 MATRIX ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow browser lint sanity matrix galaxy ee licenses docs bench build clean
+.PHONY: help demo test unit integration slow awx browser lint sanity matrix galaxy ee licenses docs bench build clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,11 +32,16 @@ $(VENV)/ready-lint: tests/requirements-lint.txt $(VENV)/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
 	@touch $@
 
+$(AWX)/ready: tests/requirements-awx.txt $(VENV)/ready
+	@echo "Getting the collection awx.awx from PyPI into $(AWX) …"
+	@$(BIN)/python tests/awx/collection.py $< $(AWX)
+	@touch $@
+
 demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox as the API and two endpoints
 	@$(BIN)/python tests/demo/demo.py
 
 test: $(VENV)/ready ## Run the tests
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/unit tests/integration
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/unit tests/integration tests/awx
 
 unit: $(VENV)/ready ## Run the unit tests alone
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
@@ -45,6 +51,9 @@ integration: $(VENV)/ready ## Run the integration tests alone
 
 slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, whole stories
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(SLOW)
+
+awx: $(VENV)/ready $(AWX)/ready ## Run awx_setup against a server that speaks AWX's API
+	$(BIN)/python -m pytest -n $(JOBS) tests/awx
 
 browser: $(VENV)/ready ## Drive the page of a report in Debian's chromium, where there is one
 	$(BIN)/python -m pytest tests/browser

@@ -1,0 +1,10 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that speaks the part of AWX's API that the role awx_setup uses, and the tests of that role."""
+
+from __future__ import annotations
+
+from .server import AwxServer
+
+__all__ = ["AwxServer"]
