@@ -53,14 +53,14 @@ class Play(World):
         """Run tasks on a host."""
         return self.run(json.dumps([{"hosts": host, "gather_facts": False, "tasks": list(tasks), **keywords}]), *arguments)
 
-    def fleet(self, rows: list[dict[str, t.Any]] | None = None, **options: t.Any) -> dict[str, t.Any]:
+    def fleet_task(self, rows: list[dict[str, t.Any]] | None = None, **options: t.Any) -> dict[str, t.Any]:
         """Return the options of the fleet's module."""
         return {"waba.flows.whatsapp_business_encryption_fleet": {
             "base_url": self.box.base_url, "access_token": DEFAULT_TOKEN, "business_public_key": KEY.public_pem,
             "phone_numbers": self.rows() if rows is None else rows, **options,
         }}
 
-    def one(self, **options: t.Any) -> dict[str, t.Any]:
+    def one_task(self, **options: t.Any) -> dict[str, t.Any]:
         return {"waba.flows.whatsapp_business_encryption": {
             "base_url": self.box.base_url, "phone_number_id": next(iter(self.box.state.numbers)), **options,
         }}
@@ -84,14 +84,14 @@ def play(tmp_path: Path, collections: Path) -> t.Iterator[Play]:
 def test_a_local_connection_needs_no_python_of_its_own(play: Play) -> None:
     info = {"waba.flows.whatsapp_business_encryption_info": {
         "base_url": play.box.base_url, "access_token": DEFAULT_TOKEN, "phone_numbers": play.rows()}}
-    run = play.tasks(play.fleet(), info, play.one(access_token=DEFAULT_TOKEN))
+    run = play.tasks(play.fleet_task(), info, play.one_task(access_token=DEFAULT_TOKEN))
     assert run.status == 0, run.output
     assert [record.method for record in play.box.requests].count("POST") == 6
 
 
 @pytest.mark.parametrize("keywords", [{"async": 20, "poll": 1}, {"become": True}, {"vars": {"ansible_connection": "ssh"}}])
 def test_elsewhere_and_async_it_is_a_module(keywords: dict[str, t.Any], play: Play) -> None:
-    run = play.tasks({**play.fleet(), **keywords})
+    run = play.tasks({**play.fleet_task(), **keywords})
     assert run.status != 0
     assert play.box.requests == []
 
@@ -112,7 +112,7 @@ def test_module_and_plugin_return_the_same(play: Play) -> None:
     play.hosts["localhost"]["ansible_python_interpreter"] = "{{ ansible_playbook_python }}"
     play.hosts["localhost"]["ansible_async_dir"] = str(play.folder / "async")
     unknown = {"name": "unknown", "phone_number_id": "1", "access_token": "another-fake-token"}
-    task = {**play.fleet([*play.rows(), unknown], force=True), "ignore_errors": True, "diff": True}
+    task = {**play.fleet_task([*play.rows(), unknown], force=True), "ignore_errors": True, "diff": True}
     run = play.tasks(
         task, {**task, "register": "here"}, play.keep("here"),
         {**task, "register": "there", "async": 60, "poll": 1}, play.keep("there"),
@@ -126,10 +126,10 @@ def test_module_and_plugin_return_the_same(play: Play) -> None:
 
 def test_the_environment_of_the_task_counts_and_does_not_stay(play: Play) -> None:
     run = play.tasks(
-        {**play.one(), "environment": {"WHATSAPP_ACCESS_TOKEN": DEFAULT_TOKEN}},
-        {**play.one(), "ignore_errors": True, "register": "without"}, play.keep("without"),
-        {**play.one(), "loop": [DEFAULT_TOKEN, ""], "environment": {"WHATSAPP_ACCESS_TOKEN": "{{ item }}"}, "register": "loop",
-         "ignore_errors": True}, play.keep("loop"),
+        {**play.one_task(), "environment": {"WHATSAPP_ACCESS_TOKEN": DEFAULT_TOKEN}},
+        {**play.one_task(), "ignore_errors": True, "register": "without"}, play.keep("without"),
+        {**play.one_task(), "loop": [DEFAULT_TOKEN, ""], "environment": {"WHATSAPP_ACCESS_TOKEN": "{{ item }}"},
+         "register": "loop", "ignore_errors": True}, play.keep("loop"),
     )
     assert run.status == 0, run.output
     assert "No access token is given" in play.result("without")["msg"]
@@ -139,18 +139,18 @@ def test_the_environment_of_the_task_counts_and_does_not_stay(play: Play) -> Non
 def test_the_control_nodes_credentials_are_handed_on_to_another_host(play: Play, sshd: Sshd) -> None:
     play.hosts["api"] = {**sshd.vault(), "ansible_pipelining": True}
     play.environment["WHATSAPP_ACCESS_TOKEN"] = DEFAULT_TOKEN
-    run = play.tasks(play.one(), host="api", arguments=("-vvvv",))
+    run = play.tasks(play.one_task(), host="api", arguments=("-vvvv",))
     assert run.status == 0, run.output
     assert DEFAULT_TOKEN not in run.output
-    own = play.tasks({**play.one(), "environment": {"WHATSAPP_ACCESS_TOKEN": "another-fake-token"}}, host="api")
+    own = play.tasks({**play.one_task(), "environment": {"WHATSAPP_ACCESS_TOKEN": "another-fake-token"}}, host="api")
     assert "Invalid OAuth access token" in own.output
 
 
 def test_options_are_checked_as_a_module_does(play: Play) -> None:
     run = play.tasks(
-        {**play.one(access_token=DEFAULT_TOKEN, retries="many"), "ignore_errors": True},
-        {**play.one(access_token=DEFAULT_TOKEN, tokens="x"), "ignore_errors": True},
-        {**play.fleet(provider="nobody"), "ignore_errors": True},
+        {**play.one_task(access_token=DEFAULT_TOKEN, retries="many"), "ignore_errors": True},
+        {**play.one_task(access_token=DEFAULT_TOKEN, tokens="x"), "ignore_errors": True},
+        {**play.fleet_task(provider="nobody"), "ignore_errors": True},
     )
     assert "retries" in run.failures
     assert "Unsupported parameters for (waba.flows.whatsapp_business_encryption) module: tokens" in run.failures
@@ -167,7 +167,7 @@ def test_a_vaulted_token_within_the_list_is_decrypted(play: Play) -> None:
     ).stdout
     variables = play.folder / "vars.yml"
     variables.write_text(f"token: {text}", encoding="utf-8")
-    run = play.tasks(play.fleet(play.rows(access_token="{{ token }}"), access_token="not-good"), vars_files=[str(variables)],
+    run = play.tasks(play.fleet_task(play.rows(access_token="{{ token }}"), access_token="not-good"), vars_files=[str(variables)],
                      arguments=("--vault-password-file", str(word), "-vvvv"))
     assert run.status == 0, run.output
     assert DEFAULT_TOKEN not in run.output
@@ -176,12 +176,12 @@ def test_a_vaulted_token_within_the_list_is_decrypted(play: Play) -> None:
 def test_secrets_are_blotted_out_wherever_they_are_given(play: Play) -> None:
     private = KEY.private_pem.decode()
     run = play.tasks(
-        {**play.fleet([{"name": f"a {DEFAULT_TOKEN}", "phone_number_id": f"x{DEFAULT_TOKEN}"}]), "ignore_errors": True,
+        {**play.fleet_task([{"name": f"a {DEFAULT_TOKEN}", "phone_number_id": f"x{DEFAULT_TOKEN}"}]), "ignore_errors": True,
          "register": "named"},
         play.keep("named"),
-        {**play.one(access_token=DEFAULT_TOKEN, business_public_key=private), "ignore_errors": True, "register": "private"},
+        {**play.one_task(access_token=DEFAULT_TOKEN, business_public_key=private), "ignore_errors": True, "register": "private"},
         play.keep("private"),
-        {**play.one(access_token=DEFAULT_TOKEN, provider=DEFAULT_TOKEN), "ignore_errors": True},
+        {**play.one_task(access_token=DEFAULT_TOKEN, provider=DEFAULT_TOKEN), "ignore_errors": True},
         arguments=("-vvv",),
     )
     kept = run.output + json.dumps([play.result("named"), play.result("private")])
@@ -202,7 +202,7 @@ def test_progress_is_shown_and_logged_also_under_no_log(play: Play) -> None:
     slow(play, 0.5)
     log = play.folder / "ansible.log"
     play.environment["ANSIBLE_LOG_PATH"] = str(log)
-    run = play.tasks({**play.fleet(max_workers=1), "no_log": True})
+    run = play.tasks({**play.fleet_task(max_workers=1), "no_log": True})
     assert run.status == 0, run.output
     shown = lines_of(run)
     assert "of 6 numbers" in shown[0]
@@ -213,9 +213,9 @@ def test_progress_is_shown_and_logged_also_under_no_log(play: Play) -> None:
 
 def test_progress_is_silent_when_asked_and_for_short_work(play: Play) -> None:
     slow(play, 0.5)
-    assert lines_of(play.tasks(play.fleet(max_workers=1, progress=False))) == []
+    assert lines_of(play.tasks(play.fleet_task(max_workers=1, progress=False))) == []
     slow(play, 0)
-    assert lines_of(play.tasks(play.fleet())) == []
+    assert lines_of(play.tasks(play.fleet_task())) == []
 
 
 def test_a_throttled_account_holds_nobody_else_up(play: Play) -> None:
@@ -224,7 +224,7 @@ def test_a_throttled_account_holds_nobody_else_up(play: Play) -> None:
     settings.calls_per_hour, settings.window, settings.retry_after = 100, 8.0, True
     first, second = sorted(play.box.state.wabas())
     play.box.use_up(100, waba_id=first)
-    run = play.tasks(play.fleet(max_workers=2))
+    run = play.tasks(play.fleet_task(max_workers=2))
     assert run.status == 0, run.output
     order = [play.box.state.numbers[record.phone_number_id].waba_id for record in play.box.requests if record.method == "POST"]
     assert order == [second] * 3 + [first] * 3
@@ -235,8 +235,8 @@ def test_a_throttled_account_holds_nobody_else_up(play: Play) -> None:
 def test_many_numbers_are_told_the_cost_of_before(tmp_path: Path, collections: Path) -> None:
     with Sandbox(make_state(120, wabas=4)) as box:
         play = Play(tmp_path, collections, box)
-        run = play.tasks(play.fleet())
-        dry = play.tasks({**play.fleet(force=True), "check_mode": True})
+        run = play.tasks(play.fleet_task())
+        dry = play.tasks({**play.fleet_task(force=True), "check_mode": True})
     assert lines_of(run) == [
         "whatsapp_business_encryption_fleet: 120 numbers, 360 calls in 4 WABAs: fits into 5,000 an hour for each WABA"]
     assert lines_of(dry) == [
@@ -249,7 +249,7 @@ def test_the_time_limit_of_the_task_ends_it(play: Play) -> None:
     for waba in play.box.state.wabas():
         play.box.use_up(100, waba_id=waba)
     started = time.monotonic()
-    run = play.tasks({**play.fleet(), "timeout": 3})
+    run = play.tasks({**play.fleet_task(), "timeout": 3})
     assert run.status != 0
     assert time.monotonic() - started < 20
     assert "timed out" in run.output.lower() or "timeout" in run.output.lower()
@@ -258,7 +258,7 @@ def test_the_time_limit_of_the_task_ends_it(play: Play) -> None:
 def test_an_interrupt_ends_it(play: Play) -> None:
     slow(play, 1.0)
     (play.folder / "home").mkdir()
-    command = play.command(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [play.fleet(max_workers=1)]}]))
+    command = play.command(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [play.fleet_task(max_workers=1)]}]))
     process = subprocess.Popen(command, cwd=play.folder, env=play.all_environment(), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     try:
