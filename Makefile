@@ -9,10 +9,10 @@ JOBS ?= 2
 SLOW ?= tests/slow tests/integration
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow browser lint sanity bench build clean
+.PHONY: help demo test unit integration slow browser lint sanity bench bench-full build clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(VENV)/ready: tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -27,6 +27,10 @@ $(VENV)/ready: tests/requirements.txt
 
 $(VENV)/ready-lint: tests/requirements-lint.txt $(VENV)/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
+	@touch $@
+
+$(VENV)/ready-bench: tests/requirements-bench.txt $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-bench.txt
 	@touch $@
 
 demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox as the API and two endpoints
@@ -53,8 +57,11 @@ lint: $(VENV)/ready-lint ## Run ruff, mypy, ansible-lint, shellcheck and antsibu
 sanity: $(VENV)/ready ## Run ansible-test sanity on a copy of the checkout
 	PATH="$(abspath $(BIN)):$$PATH" tests/tools/ansible_test.sh sanity
 
-bench: $(VENV)/ready ## Compare a rotation of 1,000 numbers with a bare script
-	$(BIN)/python tests/benchmarks/rotate.py
+bench: $(VENV)/ready-bench ## Measure what the collection costs beside other ways, in under ten minutes
+	$(BIN)/python -m tests.benchmarks --quick
+
+bench-full: $(VENV)/ready-bench ## The same with up to 20,000 numbers and more rounds, in under 90 minutes
+	$(BIN)/python -m tests.benchmarks
 
 build: $(VENV)/ready ## Build the collection's tarball into dist
 	$(BIN)/ansible-galaxy collection build --output-path dist --force
