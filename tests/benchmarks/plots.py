@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot  # the backend has to be chosen first
+from matplotlib.ticker import NullLocator
 
 from .judge import LATENCY
 from .results import COLD, CONVERGED, NOTHING, Results
@@ -44,6 +46,15 @@ def _save(figure: pyplot.Figure, stem: Path) -> list[Path]:
     return paths
 
 
+def _logarithmic(axis: pyplot.Axis, ticks: Sequence[int] = ()) -> None:
+    """Give an axis a logarithmic scale with few marks and plain numbers."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    if ticks:
+        axis.set_ticks(ticks)
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_locator(NullLocator())
+
+
 def _wall(results: Results) -> pyplot.Figure:
     """Wall time of every way with 1,000 numbers, or with the most that were measured below."""
     numbers = max((cell.numbers for cell in results.cells() if cell.numbers <= 1000), default=0)
@@ -56,6 +67,7 @@ def _wall(results: Results) -> pyplot.Figure:
                 axes.barh(place + offset, found.cost.wall, 0.38, color=_COLOURS.get(way, _OTHERS), alpha=alpha)
                 axes.text(found.cost.wall, place + offset, f" {found.cost.wall:.1f} s {phase}", va="center", fontsize=7)
     axes.set_yticks(range(len(shown)), [WAYS[way].title for way in shown])
+    _logarithmic(axes.xaxis)
     axes.margins(x=0.2)
     axes.set_xlabel(f"wall time in seconds, {numbers:,} numbers, 100 ms a request")
     return figure
@@ -70,12 +82,13 @@ def _numbers(results: Results) -> pyplot.Figure:
                              and results.summary(way, phase, cell.numbers, LATENCY)})
             values = [getattr(found.cost, member) for found in (results.summary(way, phase, n, LATENCY) for n in points) if found]
             axes.plot(points, values, marker="o", markersize=3, color=_COLOURS.get(way, _OTHERS), label=WAYS[way].title)
-        axes.set_xscale("log")
+        _logarithmic(axes.xaxis, [100, 1000, 5000, 20000])
         if member != "memory":
-            axes.set_yscale("log")
+            _logarithmic(axes.yaxis)
         axes.set_xlabel("numbers, cold, 100 ms a request")
         axes.set_ylabel(label)
-    panels[0].legend(frameon=False, fontsize=7)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
@@ -92,7 +105,7 @@ def _cpu(results: Results) -> pyplot.Figure:
         axes.barh(place, value, 0.7, color=_COLOURS.get(way, _OTHERS))
         axes.text(value, place, f" {value:.1f} ms ({numbers:,} numbers)", va="center", fontsize=7)
     axes.set_yticks(range(len(rows)), [WAYS[row[0]].title for row in rows])
-    axes.set_xscale("log")
+    _logarithmic(axes.xaxis)
     axes.margins(x=0.3)
     axes.set_xlabel("CPU milliseconds a number, cold, 100 ms a request")
     return figure

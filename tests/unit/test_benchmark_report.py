@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import subprocess
 import sys
@@ -191,6 +192,20 @@ def test_results_replace_those_on_the_page(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8") == once
     assert "| CPU | made up |" in once
     assert once.split(table.BEGIN)[0] == PAGE.read_text(encoding="utf-8").split(table.BEGIN)[0]
+
+
+def test_the_same_results_give_the_same_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plots = importlib.import_module("ansible_collections.waba.flows.tests.benchmarks.plots")
+    made = results(run("bare", COLD, 1000), run("fleet", COLD, 1000), run("uri", COLD, 100), run("fleet", CONVERGED, 1000))
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        files = plots.draw(made, tmp_path / folder)
+        assert {path.name for path in files} == {
+            f"benchmark-{name}.{kind}" for name in ("wall", "numbers", "cpu") for kind in ("svg", "png")}
+    pictures = [path for path in files if path.suffix == ".svg"]
+    assert [path.read_bytes() for path in pictures] == [(tmp_path / "one" / path.name).read_bytes() for path in pictures]
+    assert "the fleet task" in (tmp_path / "one" / "benchmark-wall.svg").read_text(encoding="utf-8")
 
 
 def test_settings_of_whoever_runs_it_are_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
