@@ -9,6 +9,7 @@ from .faults import KINDS, Fault
 from .server import Sandbox
 from .service import RequestRecord
 from .state import (
+    DEFAULT_APP,
     DEFAULT_BUSINESS,
     DEFAULT_NUMBER,
     DEFAULT_TOKEN,
@@ -27,6 +28,7 @@ from .state import (
 )
 
 __all__ = [
+    "DEFAULT_APP",
     "DEFAULT_BUSINESS",
     "DEFAULT_NUMBER",
     "DEFAULT_TOKEN",

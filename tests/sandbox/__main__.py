@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import logging
 import os
 import signal
@@ -17,6 +18,8 @@ from .server import CertAndKey, check_loopback, start
 from .service import Service
 from .state import State, make_state, write_atomically
 
+_SETTINGS = ("latency", "calls_per_hour", "app_calls_per_hour", "window", "retry_after")
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description="A stand-in for WhatsApp's APIs.")
@@ -25,6 +28,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fleet", type=Path, help="JSON file with numbers, tokens, businesses and accounts")
     parser.add_argument("--state", type=Path, help="JSON file that keeps the state; goes before --fleet if it exists")
     parser.add_argument("--latency", type=float, help="seconds before each answer")
+    parser.add_argument("--calls-per-hour", type=int, help="calls that each WABA takes from an app within the window; 0: any")
+    parser.add_argument("--app-calls-per-hour", type=int, help="the same for an app over all WABAs")
+    parser.add_argument("--window", type=float, help="seconds instead of the hour; the limits are not scaled")
+    parser.add_argument("--retry-after", action="store_true", default=None, help="say Retry-After when throttled")
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--ready-file", type=Path, help="gets the base URL once the server listens")
@@ -39,8 +46,8 @@ def _state(args: argparse.Namespace) -> State:
         state = State.load(args.fleet)
     else:
         state = make_state()
-    if args.latency is not None:
-        state.settings.latency = args.latency
+    given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
+    state.settings = dataclasses.replace(state.settings, **given)
     return state
 
 

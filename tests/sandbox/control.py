@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control interface: state, faults, settings and the request log, outside the API's own paths."""
+"""The control interface: state, faults, settings, limits and the request log, outside the API's own paths."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from .faults import Fault
+from .limits import Preset
 from .service import Service, record_json
 from .state import InvalidData, Json, Number, Settings, State, build
 
@@ -51,6 +52,10 @@ class Control:
             ("DELETE", "faults", self.delete_faults),
             ("GET", "requests", self.get_requests),
             ("DELETE", "requests", self.delete_requests),
+            ("GET", "counts", self.get_counts),
+            ("GET", "limits", self.get_limits),
+            ("PUT", "limits", self.put_limits),
+            ("DELETE", "limits", self.delete_limits),
             ("DELETE", "logins", self.delete_logins),
             ("GET", "settings", self.get_settings),
             ("PATCH", "settings", self.patch_settings),
@@ -97,8 +102,28 @@ class Control:
         return web.json_response([record_json(record) for record in self.api.requests])
 
     async def delete_requests(self, request: web.Request) -> web.StreamResponse:
-        """Empty the request log."""
-        self.api.requests.clear()
+        """Empty the request log, and count connections anew."""
+        self.api.forget_requests()
+        return web.json_response({"ok": True})
+
+    async def get_counts(self, request: web.Request) -> web.StreamResponse:
+        """How many API requests came since the log was emptied, how many of them set a key, over how many new connections."""
+        posts = sum(record.sets_key for record in self.api.requests)
+        return web.json_response(
+            {"requests": len(self.api.requests), "posts": posts, "connections": self.api.connections})
+
+    async def get_limits(self, request: web.Request) -> web.StreamResponse:
+        """The calls that count towards limits, and those that came while throttled, of each app and WABA."""
+        return web.json_response(self.api.cloud_api.calls())
+
+    async def put_limits(self, request: web.Request) -> web.StreamResponse:
+        """Use up part of a limit, as if somebody else had called."""
+        self.api.cloud_api.preset(build(Preset, await _body(request), "limits"))
+        return web.json_response({"ok": True})
+
+    async def delete_limits(self, request: web.Request) -> web.StreamResponse:
+        """Empty all windows, and count calls anew."""
+        self.api.cloud_api.forget_calls()
         return web.json_response({"ok": True})
 
     async def delete_logins(self, request: web.Request) -> web.StreamResponse:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiohttp import web
 from .answers import Answer, ApiError, json_answer
 from .faults import Fault
 from .keys import BadKey, canonical_public_key
+from .limits import Usage
 from .state import Json
 
 KEY_EDGE = "whatsapp_business_encryption"
@@ -139,27 +140,20 @@ def key_data(query: Mapping[str, str], key: str | None, status: str, shape: str)
 
 def use_case_usage(waba_id: str, percent: int, minutes: int = 0) -> str:
     """The value of x-business-use-case-usage for one WABA."""
-    return json.dumps({waba_id: [{"type": "whatsapp", "call_count": percent, "total_cputime": percent // 4,
+    return json.dumps({waba_id: [{"type": "messaging", "call_count": percent, "total_cputime": percent // 4,
                                   "total_time": percent // 4, "estimated_time_to_regain_access": minutes}]})
 
 
-class Usage:
-    """Counts calls per WABA in windows of an hour. It only reports; throttling is scripted with faults."""
+def usage_headers(app: Usage, waba_id: str | None, waba: Usage | None) -> dict[str, str]:
+    """What an answer tells about the calls of the app, and of those in the WABA that the call was about."""
+    found = {"x-app-usage": json.dumps({"call_count": app.percent, "total_cputime": app.percent // 4,
+                                        "total_time": app.percent // 4})}
+    if waba_id and waba:
+        found["x-business-use-case-usage"] = use_case_usage(waba_id, waba.percent, math.ceil(waba.wait / 60))
+    return found
 
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._app = 0
-        self._wabas: dict[str, int] = {}
 
-    def headers(self, waba_id: str | None, calls_per_hour: int) -> dict[str, str]:
-        """Count one call and return the usage headers of its answer."""
-        if time.monotonic() - self._since >= 3600:
-            self._since, self._app, self._wabas = time.monotonic(), 0, {}
-        self._app += 1
-        percent = min(100, self._app * 100 // calls_per_hour)
-        found = {"x-app-usage": json.dumps({"call_count": percent, "total_cputime": percent // 4,
-                                            "total_time": percent // 4})}
-        if waba_id:
-            calls = self._wabas[waba_id] = self._wabas.get(waba_id, 0) + 1
-            found["x-business-use-case-usage"] = use_case_usage(waba_id, min(100, calls * 100 // calls_per_hour))
-        return found
+def over_limit(status: int, code: int, usage: Usage, retry_after: bool) -> GraphError:
+    """The refusal of a call beyond a limit."""
+    headers = {"Retry-After": str(math.ceil(usage.wait))} if retry_after else None
+    return GraphError(status, code, subcode=2446079, headers=headers, is_transient=True)

@@ -78,6 +78,10 @@ class Provider(ABC, Generic[C]):
     async def parse(self, request: web.Request) -> Call:
         """Take a request apart. It refuses nothing: the request log and the faults come first."""
 
+    def admit(self, call: C) -> ApiError | None:
+        """What an API that counts its calls refuses this one with, before any fault; None if it lets it through."""
+        return None
+
     @abstractmethod
     async def answer(self, call: C, fault: Fault | None) -> Answer:
         """What the API answers; ApiError for anything that it refuses."""
@@ -98,7 +102,7 @@ class Provider(ABC, Generic[C]):
         return self.error(500, self.failed)
 
     def dress(self, call: C, answer: Answer) -> Answer:
-        """Add what only an answer that no fault has touched carries."""
+        """Add what each answer in the API's own language carries."""
         return answer
 
     # -- what most providers do alike

@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import ssl
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Union, final
@@ -17,8 +18,9 @@ from aiohttp import web
 
 from .control import Control
 from .faults import Fault
+from .limits import Clock, Counts, Preset
 from .service import RequestRecord, Service
-from .state import Settings, State, make_state
+from .state import DEFAULT_APP, Settings, State, make_state
 
 PathLike = Union[str, Path]
 CertAndKey = tuple[PathLike, PathLike]
@@ -72,8 +74,8 @@ class Sandbox:
     """A sandbox in a thread of its own, for the length of a `with` block."""
 
     def __init__(self, state: State | None = None, tls: CertAndKey | None = None,
-                 state_file: PathLike | None = None) -> None:
-        self._api = Service(state if state is not None else make_state(), state_file)
+                 state_file: PathLike | None = None, clock: Clock = time.monotonic) -> None:
+        self._api = Service(state if state is not None else make_state(), state_file, clock)
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
@@ -134,14 +136,28 @@ class Sandbox:
         """Append a fault to the queue of an id (`*`: any)."""
         self._api.faults.add(phone_number_id, Fault.from_json({"kind": kind, **members}))
 
+    @property
+    def connections(self) -> int:
+        """Connections that brought API requests, none of them before the request log was emptied."""
+        return self._api.connections
+
+    @property
+    def calls(self) -> dict[str, Counts]:
+        """Calls, and calls while throttled, of each app and WABA."""
+        return self._api.cloud_api.calls()
+
+    def use_up(self, percent: int, waba_id: str | None = None, app_id: str = DEFAULT_APP) -> None:
+        """Use up part of a WABA's limit, or without one of the app's, as if somebody else had called."""
+        self._api.cloud_api.preset(Preset(percent, waba_id, app_id))
+
     def forget_logins(self) -> None:
         """Make every token invalid that a login of the On-Premises API has issued."""
         self._api.on_premises.forget_logins()
 
     def forget_requests(self) -> None:
-        """Empty the request log; faults stay."""
-        self._api.requests.clear()
+        """Empty the request log, and count connections anew; faults stay."""
+        self._api.forget_requests()
 
     def clear(self) -> None:
-        """Forget faults and the request log; the state and the settings stay."""
+        """Forget faults, counted calls and the request log; the state and the settings stay."""
         self._api.clear()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from .faults import STAND_IN, Fault, FaultBook, reset, send_badly
 from .graph_compatible import GraphCompatible
 from .gupshup import Gupshup
 from .kaleyra import Kaleyra
+from .limits import Clock
 from .on_premises import OnPremises
 from .provider import Call, Provider
 from .state import Json, State
@@ -58,11 +60,14 @@ def record_json(record: RequestRecord) -> Json:
 class Service:
     """Every provider over one state, with its faults and its request log."""
 
-    def __init__(self, state: State, state_file: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, state: State, state_file: str | os.PathLike[str] | None = None,
+                 clock: Clock = time.monotonic) -> None:
         self.store = Store(state, state_file)
         self.faults = FaultBook()
         self.requests: list[RequestRecord] = []
-        self.cloud_api = CloudApi(self.store)
+        self.connections = 0
+        self._transports: WeakSet[asyncio.BaseTransport] = WeakSet()
+        self.cloud_api = CloudApi(self.store, clock)
         self.on_premises = OnPremises(self.store)
         self.prefixed: dict[str, AnyProvider] = {
             provider.name: provider
@@ -84,10 +89,16 @@ class Service:
         self.store.save()
 
     def clear(self) -> None:
-        """Forget faults, stale reads and the request log; the state stays."""
+        """Forget faults, stale reads, counted calls and the request log; the state stays."""
         self.faults.clear()
         self.store.clear()
+        self.cloud_api.forget_calls()
+        self.forget_requests()
+
+    def forget_requests(self) -> None:
+        """Empty the request log, and count connections anew; one that is open already is not counted again."""
         self.requests.clear()
+        self.connections = 0
 
     def handler(self, provider: AnyProvider) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The function that answers one provider's HTTP requests."""
@@ -98,12 +109,13 @@ class Service:
     async def _handle(self, request: web.Request, provider: AnyProvider) -> web.StreamResponse:
         call = await provider.parse(request)
         record = self._note(call)
-        fault = self.faults.take(call.fault_queues, call.fault_method)
+        refusal = provider.admit(call)
+        fault = None if refusal else self.faults.take(call.fault_queues, call.fault_method)
         delay = self.state.settings.latency + (fault.seconds if fault and fault.kind == "latency" else 0)
         if delay:
             await asyncio.sleep(delay)
         try:
-            return await self._send(request, record, await self._answer(provider, call, fault), fault)
+            return await self._send(request, record, await self._answer(provider, call, refusal, fault), fault)
         except web.HTTPException as exc:
             record.status = exc.status
             raise
@@ -118,10 +130,18 @@ class Service:
             has_app_secret_proof="appsecret_proof" in call.query, token_hint=(call.credential or "")[:4],
             at=time.monotonic(), sets_key=call.sets_key)
         self.requests.append(record)
+        self._note_connection(call.request.transport)
         return record
 
-    async def _answer(self, provider: AnyProvider, call: Call, fault: Fault | None) -> Answer:
+    def _note_connection(self, transport: asyncio.BaseTransport | None) -> None:
+        if transport is not None and transport not in self._transports:
+            self._transports.add(transport)
+            self.connections += 1
+
+    async def _answer(self, provider: AnyProvider, call: Call, refusal: ApiError | None, fault: Fault | None) -> Answer:
         try:
+            if refusal:
+                raise refusal
             if fault and fault.kind in ("error", "throttle"):
                 raise provider.fault_error(call, fault)
             if fault and fault.kind in STAND_IN and not fault.applied:
@@ -133,7 +153,7 @@ class Service:
                 return fault.stand_in()
             return provider.dress(call, answer)
         except ApiError as exc:
-            return exc.answer()
+            return provider.dress(call, exc.answer())
         except web.HTTPException:
             raise
         except Exception:

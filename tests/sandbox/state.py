@@ -31,6 +31,7 @@ DEFAULT_NUMBER = "106600000000001"
 DEFAULT_WABA = "102200000000001"
 DEFAULT_BUSINESS = "101100000000001"
 DEFAULT_TOKEN = "sandbox-token-1"
+DEFAULT_APP = "103300000000001"
 
 # Annotations are strings in these modules, so a field's declared type can be looked up here and checked
 # without a validation library.
@@ -48,6 +49,7 @@ _ACCEPTS: dict[str, tuple[type, ...]] = {
     "list[str]": (list,),
     "list[str] | None": (list, _NONE),
     "dict[str, str]": (dict,),
+    "dict[str, int]": (dict,),
 }
 
 
@@ -105,13 +107,17 @@ class Number:
 
 @dataclass
 class Token:
-    """An access token; the token's text is its key in State.tokens. wabas None means every WABA."""
+    """An access token; the token's text is its key in State.tokens.
+
+    wabas None means every WABA. Calls count towards the limits of app_id.
+    """
 
     wabas: list[str] | None = None
     permissions: list[str] = field(default_factory=lambda: [MESSAGING, MANAGEMENT])
     expires_at: float | None = None
     app_secret: str | None = None
     require_app_secret: bool = False
+    app_id: str = DEFAULT_APP
 
     def sees(self, waba_id: str) -> bool:
         """Whether the WABA is visible to this token."""
@@ -153,12 +159,22 @@ class Account:
 
 @dataclass
 class Settings:
-    """Server-wide behaviour that may change while the server runs."""
+    """Server-wide behaviour that may change while the server runs.
+
+    calls_per_hour: how many calls within the window the Cloud API takes from an app in each WABA, 0 for any number.
+    waba_calls_per_hour: the same for single WABAs. app_calls_per_hour: the same for an app over all WABAs.
+    window: in seconds; a limit is of calls a window, however long that is. retry_after: whether a throttled answer has
+    this header.
+    """
 
     latency: float = 0.0
     read_shape: str = "array"
     unknown_id: str = "100"
-    calls_per_hour: int = 5000
+    calls_per_hour: int = 0
+    waba_calls_per_hour: dict[str, int] = field(default_factory=dict)
+    app_calls_per_hour: int = 0
+    window: float = 3600.0
+    retry_after: bool = False
     kaleyra_read: str = "404"
     kaleyra_error_shape: str = "object"
 
@@ -167,8 +183,17 @@ class Settings:
         _one_of("kaleyra_error_shape", self.kaleyra_error_shape, KALEYRA_ERROR_SHAPES)
         _one_of("read_shape", self.read_shape, READ_SHAPES)
         _one_of("unknown_id", self.unknown_id, UNKNOWN_IDS)
-        if self.latency < 0 or self.calls_per_hour < 1:
-            raise InvalidData("latency must be 0 or more, calls_per_hour 1 or more")
+        if self.latency < 0 or self.window <= 0:
+            raise InvalidData("latency must be 0 or more, window more than 0")
+        for limit in (self.calls_per_hour, self.app_calls_per_hour, *self.waba_calls_per_hour.values()):
+            if type(limit) is not int or limit < 0:
+                raise InvalidData("calls_per_hour, app_calls_per_hour and those of waba_calls_per_hour must be whole, 0 or more")
+
+    def call_limit(self, waba_id: str | None) -> int:
+        """The limit of calls in a WABA, or without one of an app; 0 for none."""
+        if waba_id is None:
+            return self.app_calls_per_hour
+        return self.waba_calls_per_hour.get(waba_id, self.calls_per_hour)
 
 
 def _table(cls: type[T], data: Json, name: str) -> dict[str, T]:
@@ -256,7 +281,8 @@ def make_number(waba_id: str = DEFAULT_WABA, *, key: str | None = None, **member
 
 
 def make_state(count: int = 1, *, wabas: int = 1, token: str = DEFAULT_TOKEN,
-               numbers: dict[str, Number] | None = None, tokens: dict[str, Token] | None = None) -> State:
+               numbers: dict[str, Number] | None = None, tokens: dict[str, Token] | None = None,
+               settings: Settings | None = None) -> State:
     """A fleet of numbers dealt out over WABAs that one business owns, and a token that sees all of them."""
     owned = [str(int(DEFAULT_WABA) + index) for index in range(wabas)]
     if numbers is None:
@@ -269,6 +295,7 @@ def make_state(count: int = 1, *, wabas: int = 1, token: str = DEFAULT_TOKEN,
         numbers=dict(numbers),
         tokens={token: Token()} if tokens is None else dict(tokens),
         businesses={DEFAULT_BUSINESS: Business(owned=owned)},
+        settings=settings or Settings(),
     )
 
 

@@ -79,6 +79,15 @@ def _unknown_as_803(client, pems):
     return client.get("1")
 
 
+def _used_up(ask, waba_id=None):
+    def run(client, pems):
+        client.box.settings.calls_per_hour = client.box.settings.app_calls_per_hour = 10
+        client.box.settings.retry_after = True
+        client.box.use_up(100, waba_id)
+        return ask(client, pems)
+    return run
+
+
 CASES = {
     "no key": (KEY, "GET", 200, _read),
     "a key": (KEY, "GET", 200, _read_set),
@@ -103,6 +112,10 @@ CASES = {
     "unregistered": (KEY, "POST", 400, _unregistered),
     "throttled read": (KEY, "GET", 429, _fault("throttle", _read, code=4, subcode=2446079, estimated_minutes=5)),
     "throttled write": (KEY, "POST", 429, _fault("throttle", _write)),
+    "read from a WABA over its limit": (KEY, "GET", 429, _used_up(_read, DEFAULT_WABA)),
+    "write of an app over its limit": (KEY, "POST", 400, _used_up(_write)),
+    "numbers of a WABA over its limit": ("phone_numbers", "GET", 429,
+                                         _used_up(_path(f"/v25.0/{DEFAULT_WABA}/phone_numbers"), DEFAULT_WABA)),
     "temporary": (KEY, "GET", 500, _fault("error", _read, status=500, code=2, is_transient=True)),
     "applied, then an error": (KEY, "POST", 500, _fault("applied_then_error", _write)),
     **{f"POST {name}": (KEY, "POST", 400, _key(name))

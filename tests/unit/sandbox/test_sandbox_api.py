@@ -179,11 +179,12 @@ def test_app_secret_proof(client, box, required, proof, message):
 
 def test_usage_headers(client, box):
     box.settings.calls_per_hour = 10
+    box.settings.app_calls_per_hour = 20
     for dummy in range(3):
         headers = client.get().headers
     usage = json.loads(headers["x-business-use-case-usage"])[DEFAULT_WABA][0]
     assert (usage["call_count"], usage["estimated_time_to_regain_access"]) == (30, 0)
-    assert json.loads(headers["x-app-usage"])["call_count"] == 30
+    assert json.loads(headers["x-app-usage"])["call_count"] == 15
 
 
 @pytest.mark.parametrize(("count", "limit", "pages"), [

@@ -139,6 +139,7 @@ def test_tls(request_to, certificate):
         box.fault(DEFAULT_NUMBER, "reset")
         with pytest.raises(ConnectionResetError):
             request_to(box.base_url, "GET", EDGE)
+        assert box.connections == 2
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
