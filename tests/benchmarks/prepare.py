@@ -13,7 +13,7 @@ from tests.fleet import Fleet, example_fleet, local_vault
 
 from .desk import WORKERS, Desk
 
-# The sandbox counts calls; what it tells of them would differ from way to way.
+# The sandbox tells how much of its limits is used up. A client that slows down by that shall have no reason to.
 _CALLS_PER_HOUR = 10**9
 
 
@@ -41,7 +41,8 @@ def _lay_for_curl(desk: Desk, fleet: Fleet) -> None:
 def make_fleet(numbers: int) -> Fleet:
     """Return a fleet whose numbers all hold other keys than the one to come, or none."""
     fleet = example_fleet(numbers)
-    fleet.state.settings.calls_per_hour = _CALLS_PER_HOUR
+    settings = fleet.state.settings
+    settings.calls_per_hour = settings.app_calls_per_hour = _CALLS_PER_HOUR
     return fleet
 
 

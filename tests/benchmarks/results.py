@@ -35,7 +35,7 @@ class Cost:
     memory: float
     requests: float
     posts: float
-    connections: float | None
+    connections: float
     server_cpu: float
 
 
@@ -93,10 +93,6 @@ def load(path: Path) -> Results:
 
 
 def _median_cost(costs: t.Sequence[Cost]) -> Cost:
-    medians = {field.name: _median([getattr(cost, field.name) for cost in costs]) for field in dataclasses.fields(Cost)}
-    return Cost(**medians)  # type: ignore[arg-type]  # only connections may be None, and then it is in all of them
-
-
-def _median(values: t.Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+    return Cost(**{
+        field.name: statistics.median(getattr(cost, field.name) for cost in costs) for field in dataclasses.fields(Cost)
+    })

@@ -64,7 +64,7 @@ def _row(results: Results, cell: Cell) -> tuple[str, ...]:
         WAYS[cell.way].title, cell.phase, f"{cost.wall:.2f}", _range(found),
         f"{cost.wall / bare.cost.wall:.2f}" if bare else "-", f"{cost.cpu:.2f}", f"{cost.memory:.0f}",
         f"{cost.memory - empty.cost.memory:.0f}" if empty and _is_ansible(cell.way) else "-", f"{cost.requests:.0f}",
-        "-" if cost.connections is None else f"{cost.connections:.0f}",
+        f"{cost.connections:.0f}",
         f"{cost.server_cpu / cost.requests * 1000:.2f}" if cost.requests else "-", str(found.rounds),
     )
 

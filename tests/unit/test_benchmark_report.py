@@ -52,13 +52,6 @@ def test_medians_are_of_each_member_and_the_range_is_told() -> None:
     assert made.summary("bare", COLD, 100, 0.0) is None
 
 
-def test_connections_that_nobody_counted_stay_unknown() -> None:
-    made = results(Run(Cell("bare", COLD, 100, 0.1), 0, dataclasses.replace(COST, connections=None)))
-    found = made.summary("bare", COLD, 100, 0.1)
-    assert found is not None
-    assert found.cost.connections is None
-
-
 def test_raw_results_survive_their_file(tmp_path: Path) -> None:
     made = results(run("bare", COLD, 100), run("fleet", COLD, 100, turn=1))
     made.left_out["uri"] = "no time left"
