@@ -60,11 +60,11 @@ def _own(name: str, *options: str) -> t.Callable[[Desk], list[str]]:
 WAYS: dict[str, Way] = {
     "bare": Way("bare asyncio script (aiohttp)", _script("bare_asyncio"), 0.4, 0.003),
     "threads": Way("threads over requests", _script("threads_requests"), 0.3, 0.006),
-    "curl": Way("xargs and curl", _curl, 0.1, 0.025),
+    "curl": Way("xargs and curl", _curl, 0.1, 0.02),
     "pywa": Way("pywa in threads (one POST only)", _script("threads_pywa"), 1.0, 0.003, phases=(COLD,)),
     "empty": Way("an empty playbook, same inventory", _own("empty.yml"), 1.2, 0.0006, phases=(NOTHING,)),
     "fleet": Way("the fleet task", _own("fleet.yml"), 2.5, 0.005),
-    "rotate": Way("playbook waba.flows.rotate", _ansible("waba.flows.rotate"), 7.0, 0.008),
+    "rotate": Way("playbook waba.flows.rotate", _ansible("waba.flows.rotate"), 9.0, 0.008),
     "each": Way("the module, a host a number", _own("each.yml", "--forks", FORKS), 1.5, 0.43, 50),
     "uri": Way("uri, a host a number", _own("uri.yml", "--forks", FORKS), 1.5, 1.3, 50, (COLD,)),
     "uri-loop": Way("uri in a loop", _own("uri_loop.yml"), 1.5, 2.1, 1, (COLD,)),
