@@ -27,7 +27,11 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchmarkError(Exception):
-    """A way that failed, or that did not do its work; nothing that was measured of it counts."""
+    """A way that failed, or that did not do its work; nothing that was measured of it counts. C(output) is what it printed."""
+
+    def __init__(self, message: str, output: str) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 class Bench:
@@ -58,8 +62,8 @@ class Bench:
         expected = step.numbers if phase == COLD else 0
         if told["status"] != 0 or counts["posts"] != expected:
             raise BenchmarkError(
-                f"{step.way}, {phase}, {step.numbers} numbers: exit status {told['status']}, {counts['posts']} POSTs reached "
-                f"the API instead of {expected}.\n{_tail(desk.folder / 'output')}")
+                f"{phase}: exit status {told['status']}, {counts['posts']} POSTs reached the API instead of {expected}",
+                _tail(desk.folder / "output"))
         cost = Cost(told["wall"], told["cpu"], told["memory"], **counts, server_cpu=server_cpu)
         return Run(Cell(step.way, phase, step.numbers, step.latency), step.turn, cost)
 

@@ -60,11 +60,12 @@ class Summary:
 
 @dataclasses.dataclass
 class Results:
-    """All runs of one go, with the machine and what was left out, each with its reason."""
+    """All runs of one go, with the machine, what was left out for want of time and what failed, each with its reason."""
 
     machine: dict[str, str]
     runs: list[Run] = dataclasses.field(default_factory=list)
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def summary(self, way: str, phase: str, numbers: int, latency: float) -> Summary | None:
         """Return the medians of a cell, or None where it was not measured."""
@@ -89,7 +90,7 @@ def load(path: Path) -> Results:
     """Read what save() wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
     runs = [Run(Cell(**run["cell"]), run["turn"], Cost(**run["cost"])) for run in data["runs"]]
-    return Results(data["machine"], runs, data["left_out"])
+    return Results(data["machine"], runs, data["left_out"], data["failed"])
 
 
 def _median_cost(costs: t.Sequence[Cost]) -> Cost:

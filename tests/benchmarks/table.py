@@ -31,8 +31,9 @@ def markdown(results: Results) -> str:
     parts = [_machine(results), _verdicts(judge(results))]
     sizes = sorted({(cell.numbers, -cell.latency) for cell in results.cells()})
     parts += [_block(results, numbers, -latency) for numbers, latency in sizes]
-    if results.left_out:
-        parts.append("Left out:\n\n" + "\n".join(f"- {what}: {why}" for what, why in results.left_out.items()) + "\n")
+    for word, reasons in (("Failed", results.failed), ("Left out", results.left_out)):
+        if reasons:
+            parts.append(f"{word}:\n\n" + "".join(f"- {what}: {why}\n" for what, why in reasons.items()))
     return "\n".join(parts)
 
 

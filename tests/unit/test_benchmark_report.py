@@ -55,6 +55,7 @@ def test_medians_are_of_each_member_and_the_range_is_told() -> None:
 def test_raw_results_survive_their_file(tmp_path: Path) -> None:
     made = results(run("bare", COLD, 100), run("fleet", COLD, 100, turn=1))
     made.left_out["uri"] = "no time left"
+    made.failed["curl"] = "cold: exit status 1"
     made.save(tmp_path / "new" / "raw.json")
     assert load(tmp_path / "new" / "raw.json") == made
 
@@ -168,12 +169,14 @@ def test_the_table_tells_ratios_ranges_and_what_was_left_out() -> None:
         run("bare", COLD, 1000), run("empty", NOTHING, 1000, memory=50.0), run("fleet", COLD, 1000, wall=16.0),
         run("fleet", COLD, 1000, wall=14.0, turn=1))
     made.left_out["uri, 100 numbers, 100 ms"] = "no time left of 9 minutes"
+    made.failed["curl, 100 numbers, 100 ms"] = "cold: exit status 1"
     text = table.markdown(made)
     assert "| the fleet task | cold | 15.00 | 14.00-16.00 | 1.50 | 4.00 | 60 | 10 | 3000 | 64 | 0.50 | 2 |" in text
     assert "| bare asyncio script (aiohttp) | cold | 10.00 | - | 1.00 | 4.00 | 60 | - | 3000 | 64 | 0.50 | 1 |" in text
     assert "(15.0 s - 2 s) / 10.0 s = 1.30 | met |" in text
     assert "not measured in this go" in text
-    assert "- uri, 100 numbers, 100 ms: no time left of 9 minutes" in text
+    assert "Left out:\n\n- uri, 100 numbers, 100 ms: no time left of 9 minutes\n" in text
+    assert "Failed:\n\n- curl, 100 numbers, 100 ms: cold: exit status 1\n" in text
 
 
 def test_results_replace_those_on_the_page(tmp_path: Path) -> None:
