@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The benchmark's scripts do the work that they are measured for, and a way that does not is an error. Nothing is judged by time."""
+"""The benchmark's scripts do the work that they are measured for; a way that does not is an error. Nothing is judged by time."""
 
 from __future__ import annotations
 
