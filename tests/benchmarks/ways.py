@@ -64,7 +64,7 @@ WAYS: dict[str, Way] = {
     "pywa": Way("pywa in threads (one POST only)", _script("threads_pywa"), 1.0, 0.003, phases=(COLD,)),
     "empty": Way("an empty playbook, same inventory", _own("empty.yml"), 1.2, 0.0006, phases=(NOTHING,)),
     "fleet": Way("the fleet task", _own("fleet.yml"), 2.5, 0.005),
-    "rotate": Way("playbook waba.flows.rotate", _ansible("waba.flows.rotate"), 9.0, 0.008),
+    "rotate": Way("playbook waba.flows.rotate", _ansible("waba.flows.rotate"), 13.0, 0.015),
     "each": Way("the module, a host a number", _own("each.yml", "--forks", FORKS), 1.5, 0.43, 50),
     "uri": Way("uri, a host a number", _own("uri.yml", "--forks", FORKS), 1.5, 1.3, 50, (COLD,)),
     "uri-loop": Way("uri in a loop", _own("uri_loop.yml"), 1.5, 2.1, 1, (COLD,)),

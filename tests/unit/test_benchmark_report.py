@@ -157,11 +157,14 @@ def test_a_part_of_a_mode() -> None:
 
 def test_what_was_measured_tells_what_comes() -> None:
     clock, step = Clock(1), Step("uri-loop", 100, 0.1, 0)
+    smaller = dataclasses.replace(step, numbers=20)
+    guess, small = clock.expect(step), clock.expect(smaller)
     assert not clock.allows(step)
     clock.note(step, 59.0)
     assert clock.expect(dataclasses.replace(step, turn=1)) == 59.0
     assert clock.allows(step)
-    assert clock.expect(dataclasses.replace(step, latency=0.0)) > 60
+    assert clock.expect(smaller) == pytest.approx(small * 59.0 / guess)
+    assert clock.expect(dataclasses.replace(step, way="uri")) > 60
 
 
 def test_the_table_tells_ratios_ranges_and_what_was_left_out() -> None:
