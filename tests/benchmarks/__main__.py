@@ -50,6 +50,7 @@ def run(mode: Mode) -> Results:
             left = sum(map(clock.expect, todo[index + 1:])) / 60
             told = ", ".join(f"{item.cell.phase} {item.cost.wall:.2f} s" for item in runs)
             print(f"[{index + 1}/{len(todo)}] {what}: {told}; about {left:.0f} min left", flush=True)
+    results.save(RAW)
     return results
 
 

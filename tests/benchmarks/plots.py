@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -13,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot  # the backend has to be chosen first
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FixedLocator, Locator, LogLocator, NullLocator
 
 from .judge import LATENCY
 from .results import COLD, CONVERGED, NOTHING, Results
@@ -46,11 +45,10 @@ def _save(figure: pyplot.Figure, stem: Path) -> list[Path]:
     return paths
 
 
-def _logarithmic(axis: pyplot.Axis, ticks: Sequence[int] = ()) -> None:
+def _logarithmic(axis: pyplot.Axis, locator: Locator) -> None:
     """Give an axis a logarithmic scale with few marks and plain numbers."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    if ticks:
-        axis.set_ticks(ticks)
+    axis.set_major_locator(locator)
     axis.set_major_formatter("{x:,g}")
     axis.set_minor_locator(NullLocator())
 
@@ -67,7 +65,7 @@ def _wall(results: Results) -> pyplot.Figure:
                 axes.barh(place + offset, found.cost.wall, 0.38, color=_COLOURS.get(way, _OTHERS), alpha=alpha)
                 axes.text(found.cost.wall, place + offset, f" {found.cost.wall:.1f} s {phase}", va="center", fontsize=7)
     axes.set_yticks(range(len(shown)), [WAYS[way].title for way in shown])
-    _logarithmic(axes.xaxis)
+    _logarithmic(axes.xaxis, LogLocator(subs=(1, 2, 5)))
     axes.margins(x=0.2)
     axes.set_xlabel(f"wall time in seconds, {numbers:,} numbers, 100 ms a request")
     return figure
@@ -82,9 +80,9 @@ def _numbers(results: Results) -> pyplot.Figure:
                              and results.summary(way, phase, cell.numbers, LATENCY)})
             values = [getattr(found.cost, member) for found in (results.summary(way, phase, n, LATENCY) for n in points) if found]
             axes.plot(points, values, marker="o", markersize=3, color=_COLOURS.get(way, _OTHERS), label=WAYS[way].title)
-        _logarithmic(axes.xaxis, [100, 1000, 5000, 20000])
+        _logarithmic(axes.xaxis, FixedLocator([100, 1000, 5000, 20000]))
         if member != "memory":
-            _logarithmic(axes.yaxis)
+            _logarithmic(axes.yaxis, LogLocator(subs=(1, 2, 5)))
         axes.set_xlabel("numbers, cold, 100 ms a request")
         axes.set_ylabel(label)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -105,7 +103,7 @@ def _cpu(results: Results) -> pyplot.Figure:
         axes.barh(place, value, 0.7, color=_COLOURS.get(way, _OTHERS))
         axes.text(value, place, f" {value:.1f} ms ({numbers:,} numbers)", va="center", fontsize=7)
     axes.set_yticks(range(len(rows)), [WAYS[row[0]].title for row in rows])
-    _logarithmic(axes.xaxis)
+    _logarithmic(axes.xaxis, LogLocator())
     axes.margins(x=0.3)
     axes.set_xlabel("CPU milliseconds a number, cold, 100 ms a request")
     return figure
