@@ -12,10 +12,10 @@ RELEASE ?= .build/release
 MATRIX ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow awx browser lint sanity matrix galaxy ee licenses docs bench build clean
+.PHONY: help demo test unit integration slow awx browser lint sanity matrix galaxy ee licenses docs bench bench-full build clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(VENV)/ready: tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -35,6 +35,10 @@ $(VENV)/ready-lint: tests/requirements-lint.txt $(VENV)/ready
 $(AWX)/ready: tests/requirements-awx.txt $(VENV)/ready
 	@echo "Getting the collection awx.awx from PyPI into $(AWX) …"
 	@$(BIN)/python tests/awx/collection.py $< $(AWX)
+	@touch $@
+
+$(VENV)/ready-bench: tests/requirements-bench.txt $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-bench.txt
 	@touch $@
 
 demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox as the API and two endpoints
@@ -84,8 +88,11 @@ licenses: $(RELEASE)/ready ## Check that every file says whose it is and under w
 docs: $(RELEASE)/ready ## Check the documentation, and build the site into .build/docs/html
 	PATH="$(abspath $(RELEASE)/bin):$$PATH" tests/tools/docs.sh
 
-bench: $(VENV)/ready ## Compare a rotation of 1,000 numbers with a bare script
-	$(BIN)/python tests/benchmarks/rotate.py
+bench: $(VENV)/ready-bench ## Measure what the collection costs beside other ways, in under ten minutes
+	$(BIN)/python -m tests.benchmarks --quick
+
+bench-full: $(VENV)/ready-bench ## The same with up to 20,000 numbers and more rounds, in under 90 minutes
+	$(BIN)/python -m tests.benchmarks
 
 build: $(VENV)/ready ## Build the collection's tarball into dist
 	$(BIN)/ansible-galaxy collection build --output-path dist --force

@@ -23,7 +23,7 @@ echo "antsibull-changelog"
 antsibull-changelog lint
 if command -v shellcheck > /dev/null; then
   echo "shellcheck"
-  shellcheck .ci/run tests/tools/*.sh
+  shellcheck .ci/run tests/tools/*.sh tests/benchmarks/clients/*.sh
 else
   echo "shellcheck is not installed: skipped"
 fi
