@@ -19,7 +19,7 @@ import yaml
 
 from tests.fleet import local_vault
 
-from .conftest import ROOT, Run, World
+from .conftest import ROOT, Run, Sshd, World
 
 
 def fatal(run: Run) -> int:
@@ -301,8 +301,8 @@ def test_library_missing_on_the_vault_host(world: World, bare_python: str) -> No
     assert_nothing_done(world)
 
 
-def test_library_missing_on_the_api_host(world: World, bare_python: str) -> None:
-    world.inventory["all"]["hosts"] = {"api": local(bare_python)}
+def test_library_missing_on_the_api_host(world: World, bare_python: str, sshd: Sshd) -> None:
+    world.inventory["all"]["hosts"] = {"api": {**sshd.vault(), "ansible_python_interpreter": bare_python}}
     run = world.run(encryption_keys_api_host="api")
     assert_one_message(run, "Nothing was changed", "requests", platform.node())
     assert_nothing_done(world)
