@@ -34,8 +34,9 @@ def recorded(plan: Rows, names: t.Sequence[str], published: Row) -> Rows:
     One of which nothing is known stays as it was noted before.
     """
     answers = {row["name"]: row for row in published.get("numbers", [])}
+    wanted = set(names)
     nothing_sent = "error" in published and "numbers" not in published  # the module refused its options
-    return _by_keyring((row, after) for row in plan if row["name"] in set(names) and row["publish"]
+    return _by_keyring((row, after) for row in plan if row["name"] in wanted and row["publish"]
                        for after in [_after_sending(row, answers.get(row["name"]), nothing_sent)] if after)
 
 
