@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection: it may change at any time. Do not use it from elsewhere.
 
-"""Argument specs. The doc fragments mirror them one to one; a test says so."""
+"""Argument specs of the modules that call an API or an endpoint. The doc fragments mirror them one to one; a test says so."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import typing as t
 
 from ansible.module_utils.basic import env_fallback
 
+from ._host_argspec import Spec
 from ._providers import OWN_OPTIONS, PROVIDERS, Option
-
-Spec = dict[str, dict[str, t.Any]]
 
 
 def _own_option(option: Option) -> dict[str, t.Any]:
@@ -92,42 +91,6 @@ INFO_SPEC: Spec = {
     **CONNECTION,
 }
 
-KEYRING_SPEC: Spec = {
-    "path": {"type": "path", "default": "/etc/whatsapp-flows/keys"},
-    "name": {"type": "str", "default": "default"},
-    "passphrase": {"type": "str", "no_log": True, "fallback": (env_fallback, ["WHATSAPP_KEYRING_PASSPHRASE"])},
-    "new_passphrase": {"type": "str", "no_log": True},
-    "export_passphrase": {"type": "str", "no_log": True},
-    "state": {
-        "type": "str",
-        "choices": ["present", "staged", "recorded", "promoted", "rolled_back", "revoked", "pruned", "mirrored", "read"],
-        "default": "present",
-    },
-    "fingerprint": {"type": "str"},
-    "accepted": {"type": "dict"},
-    "required_fingerprints": {"type": "list", "elements": "str"},
-    "replace_fingerprint": {"type": "str"},
-    "max_age": {"type": "str"},
-    "force": {"type": "bool", "default": False},
-    "retention": {"type": "str", "default": "30d"},
-    "in_use_fingerprints": {"type": "list", "elements": "str"},
-    "import_private_key_path": {"type": "path", "no_log": False},
-    "import_private_key_content": {"type": "str", "no_log": True},
-    "import_passphrase": {"type": "str", "no_log": True},
-    "source": {
-        "type": "dict",
-        "options": {
-            "generations": {"type": "list", "elements": "dict", "required": True},
-            "accepted": {"type": "dict", "default": {}},
-            "pruned": {"type": "list", "elements": "str", "default": []},
-            "private_keys": {"type": "dict", "no_log": True, "default": {}},
-        },
-    },
-    "lease_owner": {"type": "str"},
-    "lease_seconds": {"type": "int", "default": 900},
-    "release_lease": {"type": "bool", "default": False},
-}
-
 PING_SPEC: Spec = {
     "url": {"type": "str", "required": True},
     "business_public_key": PUBLISH["business_public_key"],
@@ -140,26 +103,4 @@ PING_SPEC: Spec = {
     "validate_certs": CONNECTION["validate_certs"],
     "ca_path": CONNECTION["ca_path"],
     "allow_http": CONNECTION["allow_http"],
-}
-
-ENDPOINT_KEYS_SPEC: Spec = {
-    "path": {"type": "path", "required": True},
-    "passphrase": {"type": "str", "no_log": True, "fallback": (env_fallback, ["WHATSAPP_ENDPOINT_PASSPHRASE"])},
-    "keys": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "no_log": False,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "generations": {"type": "list", "elements": "dict", "required": True},
-            "pruned": {"type": "list", "elements": "str", "default": []},
-            "private_keys": {"type": "dict", "default": {}, "no_log": True},
-        },
-    },
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "mode": {"type": "raw", "default": "0600"},
-    "directory_mode": {"type": "raw", "default": "0700"},
-    "reload": {"type": "str", "choices": ["none", "owed", "done"], "default": "none"},
 }

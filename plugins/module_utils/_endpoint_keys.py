@@ -36,9 +36,9 @@ from ._files import (
     write_durably,
 )
 from ._generations import Generation, unknown
+from ._host_argspec import Params
 from ._keys import load_private_key, require_cryptography
 from ._manifest import KEY_FILE, MANIFEST, Manifest, key_file, read_manifest
-from ._options import Params
 
 Result = dict[str, t.Any]
 

@@ -18,10 +18,10 @@ import typing as t
 
 from . import _generations as g
 from ._errors import InvalidKey, InvalidOptions
+from ._host_argspec import Params
 from ._keyring import check_passphrase
 from ._keys import normalise_fingerprint
 from ._manifest import KEY_FILE, Manifest, key_file, manifest_of
-from ._options import Params
 
 _PRIVATE_KEY = re.compile(
     r"\s*-----BEGIN ENCRYPTED PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END ENCRYPTED PRIVATE KEY-----\s*"

@@ -16,10 +16,11 @@ from datetime import datetime, timedelta
 
 from . import _generations as g
 from . import _lease
+from ._durations import parse_duration
 from ._errors import InvalidOptions, WabaError
+from ._host_argspec import Params
 from ._keyring import check_passphrase
 from ._keys import PrivateKey, PublicKey, load_private_key, normalise_fingerprint, parse_public_key
-from ._options import Params, parse_duration
 
 # Ansible makes no boolean of what is within a mapping, and templates leave text.
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

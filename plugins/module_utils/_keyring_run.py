@@ -16,10 +16,10 @@ from datetime import datetime, timezone
 from . import _generations as g
 from . import _lease
 from ._errors import InvalidKey, KeyringError
+from ._host_argspec import Params
 from ._keyring import Keyring
 from ._keyring_options import Request
 from ._keys import PrivateKey, PublicKey, load_private_key, require_cryptography
-from ._options import Params
 
 Result = dict[str, t.Any]
 

@@ -12,8 +12,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._argspec import Spec
 from ._errors import MissingLibrary, WabaError
+from ._host_argspec import Spec
 
 Result = dict[str, t.Any]
 

@@ -9,31 +9,14 @@
 from __future__ import annotations
 
 import os
-import re
 import typing as t
-from datetime import timedelta
 
 from ._argspec import CONNECTION
 from ._errors import InvalidOptions
+from ._host_argspec import Params
 from ._keys import PublicKey, normalise_fingerprint, parse_public_key
 from ._providers import PROVIDERS, Connection
 from ._reconcile import Desired
-
-Params = t.Mapping[str, t.Any]
-
-_LONGEST = int(timedelta.max.total_seconds())
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def parse_duration(text: str, option: str) -> int:
-    """Return the seconds of a duration such as C(90d), C(12h) or C(3600); C(option) names it in the message."""
-    match = re.fullmatch(r"\s*(\d+)\s*([smhdw]?)\s*", str(text))
-    if match is None:
-        raise InvalidOptions(f"{option} '{text}' is not a duration.", "Examples: 90d, 12h, 30m, 3600 (seconds).")
-    seconds = int(match.group(1)) * _UNITS[match.group(2) or "s"]
-    if seconds > _LONGEST:
-        raise InvalidOptions(f"{option} '{text}' is not a duration that this collection can reckon with.", "Use fewer days.")
-    return seconds
 
 
 def inherit(common: Params, own: Params) -> dict[str, t.Any]:

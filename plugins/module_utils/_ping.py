@@ -13,6 +13,7 @@ import typing as t
 
 from ._envelope import EnvelopeError, Sealed, open_answer, seal, signature
 from ._errors import DeadlineExceeded, InvalidOptions, Timeout, TransportError, WabaError
+from ._host_argspec import Params
 from ._http import (
     Answer,
     Deadline,
@@ -27,7 +28,7 @@ from ._http import (
     wait_asked,
 )
 from ._keys import PublicKey, generate_private_key, require_cryptography
-from ._options import Params, _positive, _verify, public_key_of, total_timeout
+from ._options import _positive, _verify, public_key_of, total_timeout
 
 Result = dict[str, t.Any]
 

@@ -17,9 +17,10 @@ from ._apply import Applied, Rules, Target, apply_key, read_key
 from ._budget import ALL, CALLS_PER_NUMBER, MANY, describe_need
 from ._errors import InvalidOptions, KeyConflict, WabaError
 from ._fleet import Crew
+from ._host_argspec import Params
 from ._http import Deadline, Job, Tally, Transport
 from ._keys import PublicKey
-from ._options import Params, connection_of, desired_of, inherit, max_workers, public_key_of, recorded_of, total_timeout
+from ._options import connection_of, desired_of, inherit, max_workers, public_key_of, recorded_of, total_timeout
 from ._progress import Progress
 from ._providers import PROVIDERS, Connection, Provider, make_provider
 from ._reconcile import UNMET, Desired, PublishedKey

@@ -213,8 +213,8 @@ error:
   type: dict
 """
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import ENDPOINT_KEYS_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._endpoint_keys import run_endpoint_keys
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import ENDPOINT_KEYS_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._module import run_module
 
 

@@ -450,7 +450,7 @@ error:
   type: dict
 """
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._keyring_run import run_keyring
 from ansible_collections.waba.flows.plugins.module_utils._module import run_module
 

@@ -21,7 +21,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import Spec
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._module import attempt, private_keys
 
 Result = dict[str, t.Any]

@@ -17,9 +17,10 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from jinja2 import Undefined
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, Spec, number_list
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, number_list
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._wabas import tokens_by_account
 

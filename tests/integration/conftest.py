@@ -244,7 +244,7 @@ class World:
         if str(self.collections) not in sys.path:
             sys.path.append(str(self.collections))
         utils = "ansible_collections.waba.flows.plugins.module_utils"
-        options = importlib.import_module(f"{utils}._argspec").KEYRING_SPEC
+        options = importlib.import_module(f"{utils}._host_argspec").KEYRING_SPEC
         run_keyring = importlib.import_module(f"{utils}._keyring_run").run_keyring
         path = self.folder / f"old-{name}.pem"
         path.write_bytes(key.private_pem)

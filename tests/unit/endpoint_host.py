@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from ansible_collections.waba.flows.plugins.module_utils import _errors, _keys
-from ansible_collections.waba.flows.plugins.module_utils._argspec import ENDPOINT_KEYS_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._endpoint_keys import run_endpoint_keys
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import ENDPOINT_KEYS_SPEC
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, module_params
 
 PASSPHRASE = "an endpoint passphrase"

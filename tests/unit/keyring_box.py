@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from ansible_collections.waba.flows.plugins.module_utils import _errors, _keyring, _keys
-from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._keyring_run import run_keyring
 from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, body_pieces, module_params

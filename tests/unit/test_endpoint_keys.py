@@ -19,7 +19,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from ansible_collections.waba.flows.plugins.module_utils import _endpoint_keys, _files, _keys
-from ansible_collections.waba.flows.plugins.module_utils._argspec import ENDPOINT_KEYS_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._endpoint_options import Request
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     InvalidKey,
@@ -28,6 +27,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     MissingLibrary,
     WabaError,
 )
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import ENDPOINT_KEYS_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._keys import load_private_key
 from ansible_collections.waba.flows.tests.unit.endpoint_host import (  # noqa: F401  # pylint: disable=unused-import
     OTHER,

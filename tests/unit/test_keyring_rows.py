@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import KEYRING_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import KEYRING_SPEC
 from ansible_collections.waba.flows.plugins.plugin_utils import _keyring_rows as keyrings
 from ansible_collections.waba.flows.tests.unit.role_rows import (
     ROTATING,

@@ -19,7 +19,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.common import warnings
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from ansible_collections.waba.flows.plugins.module_utils import _argspec, _http, _keyring, _keys
+from ansible_collections.waba.flows.plugins.module_utils import _argspec, _host_argspec, _http, _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, body_pieces
 from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_number, make_state
@@ -31,9 +31,9 @@ FLEET = "whatsapp_business_encryption_fleet"
 KEYRING = "whatsapp_flows_keyring"
 PING = "whatsapp_flows_endpoint_ping"
 ENDPOINT = "whatsapp_flows_endpoint_keys"
-SPECS: dict[str, _argspec.Spec] = {
-    ONE: _argspec.SINGLE_SPEC, INFO: _argspec.INFO_SPEC, FLEET: _argspec.FLEET_SPEC, KEYRING: _argspec.KEYRING_SPEC,
-    PING: _argspec.PING_SPEC, ENDPOINT: _argspec.ENDPOINT_KEYS_SPEC,
+SPECS: dict[str, _host_argspec.Spec] = {
+    ONE: _argspec.SINGLE_SPEC, INFO: _argspec.INFO_SPEC, FLEET: _argspec.FLEET_SPEC, KEYRING: _host_argspec.KEYRING_SPEC,
+    PING: _argspec.PING_SPEC, ENDPOINT: _host_argspec.ENDPOINT_KEYS_SPEC,
 }
 FOLDER = Path(_argspec.__file__).parents[1]
 
