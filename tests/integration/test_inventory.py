@@ -212,7 +212,7 @@ def test_tokens_by_waba_that_are_no_mapping_stop_the_run_unseen(ready: World, pl
 def test_the_example_project_for_awx(ready: World) -> None:
     """Its inventory and playbooks as they stand, with this machine as the vault host and the sandbox as the API.
 
-    The variables are those that a schedule hands on, as a survey has them: all text.
+    The variables are those that a schedule hands on, as a survey has them: all text. A credential sets what it lacks to nothing.
     """
     fleet = ready.fleet
     project = ready.folder / "project"
@@ -225,6 +225,7 @@ def test_the_example_project_for_awx(ready: World) -> None:
     hosts_path.write_text(yaml.safe_dump({"all": {"children": groups}}), encoding="utf-8")
     options = {**yaml.safe_load(plugin_path.read_text(encoding="utf-8")), "base_url": ready.box.base_url}
     plugin_path.write_text(yaml.safe_dump(options), encoding="utf-8")
+    ready.environment.update(WHATSAPP_ACCESS_TOKEN="", WHATSAPP_APP_SECRET="", WHATSAPP_ENDPOINT_PASSPHRASE="")
     ready.environment["WHATSAPP_ACCESS_TOKENS"] = json.dumps({waba: fleet.token(waba) for waba in options["waba_ids"]})
     ready.numbers.clear()
     ready.vaults.clear()
