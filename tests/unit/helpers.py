@@ -35,7 +35,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, Spec
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
+from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
 from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, make_provider

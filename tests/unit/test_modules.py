@@ -175,12 +175,12 @@ def test_the_tokens_of_single_numbers_are_not_in_the_output(module: str, run: Ru
 
 @pytest.mark.parametrize("module", SPECS)
 def test_every_secret_option_is_no_log(module: str) -> None:
-    def secret(spec: _argspec.Spec) -> set[str]:
+    def secret(spec: _host_argspec.Spec) -> set[str]:
         return {name for name, option in spec.items() if option.get("no_log")} | {
             name for option in spec.values() for name in secret(option.get("options", {}))
         }
 
-    def named_like_one(spec: _argspec.Spec) -> set[str]:
+    def named_like_one(spec: _host_argspec.Spec) -> set[str]:
         words = ("token", "secret", "password", "api_key", "passphrase", "content", "private_keys")
         return {name for name in spec if any(word in name for word in words)} | {
             name for option in spec.values() for name in named_like_one(option.get("options", {}))
