@@ -113,7 +113,7 @@ def _plain(value: t.Any) -> t.Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
-        return value if type(value) is str else str.__str__(value)  # Ansible's own kinds of text say where it is from
+        return str.__str__(value)  # Ansible has kinds of text of its own
     if isinstance(value, t.Mapping):
         return {_plain(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set)):

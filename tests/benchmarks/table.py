@@ -38,7 +38,7 @@ def markdown(results: Results) -> str:
 
 
 def _machine(results: Results) -> str:
-    return _table(("machine", ""), [(name, value) for name, value in results.machine.items()])
+    return _table(("machine", ""), list(results.machine.items()))
 
 
 def _verdicts(verdicts: list[Verdict]) -> str:

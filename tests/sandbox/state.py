@@ -186,7 +186,7 @@ class Settings:
         if self.latency < 0 or self.window <= 0:
             raise InvalidData("latency must be 0 or more, window more than 0")
         for limit in (self.calls_per_hour, self.app_calls_per_hour, *self.waba_calls_per_hour.values()):
-            if type(limit) is not int or limit < 0:
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
                 raise InvalidData("calls_per_hour, app_calls_per_hour and those of waba_calls_per_hour must be whole, 0 or more")
 
     def call_limit(self, waba_id: str | None) -> int:

@@ -50,7 +50,7 @@ def _types(errors: t.Any) -> str:
         depends = issubclass(kind, (errors.ApiError, errors.TransportError))
         again = "by code" if kind is errors.ApiError else _yes(kind.retryable)
         applied = "see the message" if depends else _yes(kind.outcome_unknown)
-        meaning = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
+        meaning = (inspect.getdoc(kind) or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
         lines.append(f"| `{kind.__name__}` | {meaning} | {again} | {applied} |\n")
     return "| type | what it is | again | applied? |\n|---|---|---|---|\n" + "".join(lines)
 

@@ -31,7 +31,7 @@ def jobs() -> list[Job]:
 
 def commands(job: Job) -> t.Iterator[str]:
     """Yield what a job runs, once for each value of its matrix."""
-    (name, values) = next(iter(job.get("strategy", {}).get("matrix", {"": [""]}).items()))
+    ((name, values),) = job.get("strategy", {}).get("matrix", {"": [""]}).items()
     for step in job["steps"]:
         yield from (step["run"].replace("${{ matrix." + name + " }}", value) for value in values if "run" in step)
 

@@ -182,7 +182,7 @@ def test_header_as_meta_sends_it(client, box):
     assert set(row) == {"call_count", "total_cputime", "total_time", "estimated_time_to_regain_access"}
     app = json.loads(client.get().headers["x-app-usage"])
     assert set(app) == {"call_count", "total_cputime", "total_time"}
-    assert all(type(value) is int for value in (*row.values(), *app.values()))
+    assert all(isinstance(value, int) for value in (*row.values(), *app.values()))
 
 
 @pytest.mark.parametrize(("later", "minutes", "seconds"), [
