@@ -31,6 +31,8 @@ CALLS_PER_NUMBER = 3
 # For as many numbers it is told beforehand what they will cost.
 MANY = 100
 
+# Seconds that the API is left alone at most where it does not say for how long.
+_LONGEST_BACKOFF = 300.0
 _GAUGES = ("call_count", "total_cputime", "total_time")
 
 
@@ -38,41 +40,43 @@ _GAUGES = ("call_count", "total_cputime", "total_time")
 class _Bucket:
     """What is known of one limit. Times are of the budget's clock; C(used) is in percent, as the API said last."""
 
+    # Numbers that are not started yet.
+    left: int = 0
     quiet_until: float = 0.0
+    # How often the API throttled, since it last answered, without saying for how long.
+    refusals: int = 0
     calls: int = 0
     used: float | None = None
-    # (calls, percent) when the percentage last stood higher than before, and when it did so for the first time.
+    # (calls, percent) when the percentage stood higher than before for the first time.
     first_rise: tuple[int, float] | None = None
-    last_rise: tuple[int, float] | None = None
+    # How many percent one call uses up: Meta's usual limit, until it can be told from what was seen.
+    share: float = 100 / USUAL_LIMIT
     last_start: float = float("-inf")
 
     def saw(self, used: float) -> None:
-        if self.used is not None and used > self.used:
-            self.last_rise = (self.calls, used)
-            self.first_rise = self.first_rise or self.last_rise
-        elif self.used is not None and used < self.used:  # older calls have left the window
-            self.first_rise = self.last_rise = None
+        risen = self.used is not None and used > self.used
+        if self.used is not None and used < self.used:  # older calls have left the window
+            self.first_rise = None
         self.used = used
+        if risen and self.first_rise is None:
+            self.first_rise = (self.calls, used)
+        elif risen and self.first_rise is not None:
+            calls, percent = self.first_rise
+            self.share = min((used - percent) / (self.calls - calls), 100 / LOWEST_LIMIT)
 
     def forget(self) -> None:
-        self.used = self.first_rise = self.last_rise = None
+        self.used = self.first_rise = None
 
-    def share_of_a_call(self) -> float:
-        """Return how many percent one call uses up: as observed where that can be told, else by Meta's usual limit."""
-        if self.first_rise is None or self.last_rise is None or self.first_rise == self.last_rise:
-            return 100 / USUAL_LIMIT
-        calls, percent = (last - first for last, first in zip(self.last_rise, self.first_rise))
-        return min(percent / calls, 100 / LOWEST_LIMIT)
+    def spacing(self) -> float:
+        """Return the seconds from the start of one number to the next: at half of the rate that the limit allows in the long run.
 
-    def spacing(self, numbers_left: int) -> float:
-        """Return the seconds from the start of one number to the next, so that what is left lasts for an hour.
-
-        That is how long it can take until anything comes back. 0 where it is enough for all numbers that are left.
+        0 where what is left is enough for all numbers. Not slower, as others may hold the percentage up; the API says when it is
+        enough.
         """
-        share, left = CALLS_PER_NUMBER * self.share_of_a_call(), 100 - (self.used or 0.0)
-        if left > 100 - SPREAD_FROM or numbers_left * share <= left:
+        share, left = CALLS_PER_NUMBER * self.share, 100 - (self.used or 0.0)
+        if left > 100 - SPREAD_FROM or self.left * share <= left:
             return 0.0
-        return share * WINDOW_SECONDS / max(left, 0.1)
+        return 2 * share * WINDOW_SECONDS / 100
 
 
 class Budget:
@@ -83,48 +87,72 @@ class Budget:
         self._lock = threading.Lock()
         self._buckets: dict[str, _Bucket] = {}
 
+    def _bucket(self, account: str) -> _Bucket:
+        return self._buckets.setdefault(account, _Bucket())
+
     def _of(self, account: str) -> list[_Bucket]:
         """Return the buckets that a call for an account is counted in."""
-        return [self._buckets.setdefault(name, _Bucket()) for name in dict.fromkeys((ALL, account))]
+        return [self._bucket(name) for name in dict.fromkeys((ALL, account))]
+
+    def expect(self, account: str) -> None:
+        """Count a number of an account that is to be worked on."""
+        with self._lock:
+            for bucket in self._of(account):
+                bucket.left += 1
 
     def wait(self, account: str) -> float:
         """Return the seconds until the API may be called for an account."""
         with self._lock:
             return max(0.0, max(bucket.quiet_until for bucket in self._of(account)) - self._clock())
 
-    def throttle(self, account: str, seconds: float) -> None:
-        """Have nobody call for an account; with ALL, nobody who uses this credential. A longer wait stands."""
+    def throttle(self, account: str, seconds: float | None) -> None:
+        """Have nobody call for an account; with ALL, nobody who uses this credential. A longer wait stands.
+
+        Where the API names no time it is a second, and twice as long each time until it answers again.
+        """
         with self._lock:
-            bucket = self._of(account)[-1]
+            bucket = self._bucket(account)
+            if not seconds:
+                seconds = min(_LONGEST_BACKOFF, 2.0**bucket.refusals)
+                bucket.refusals += 1
             bucket.quiet_until = max(bucket.quiet_until, self._clock() + seconds)
             bucket.forget()  # by then it is another hour
 
-    def answered(self, account: str, usage: t.Mapping[str, t.Any]) -> None:
-        """Count a call, and note what its answer told: C(usage) is the decoded headers, as HttpClient returns them."""
+    def answered(self, account: str, usage: t.Mapping[str, t.Any], good: bool = True) -> None:
+        """Count a call, and note what its answer told: C(usage) is the decoded headers, as HttpClient returns them.
+
+        C(good): it was no error. Then a time that the headers name counts, which is told by the error else.
+        """
+        cases = usage.get("x-business-use-case-usage", {})
+        own = [row for rows in cases.values() for row in rows] if account == ALL else cases.get(account, [])
         with self._lock:
             for bucket in self._of(account):
                 bucket.calls += 1
-            if "x-app-usage" in usage:
-                self._buckets[ALL].saw(_percent(usage["x-app-usage"]))
-            rows = usage.get("x-business-use-case-usage", {}).get(account, [])
-            if rows:
-                self._buckets[account].saw(max(map(_percent, rows)))
+                bucket.refusals = 0 if good else bucket.refusals
+            told = {ALL: [usage["x-app-usage"]] if "x-app-usage" in usage else []}
+            told[account] = [*told.get(account, []), *own]
+            for name, gauges in told.items():
+                if gauges:
+                    self._bucket(name).saw(max(map(_percent, gauges)))
+        for name, rows in cases.items() if good else ():
+            wait = max(map(regained_in, rows), default=0.0)
+            if wait:
+                self.throttle(ALL if account == ALL else name, wait)
 
-    def start_in(self, account: str, numbers_left: int, longest: float) -> float:
+    def start_in(self, account: str, longest: float) -> float:
         """Return the seconds until the work on another number may start, so that what is left is spread over the numbers.
 
         With 0 it counts as started. That is also the answer where the API throttles for C(longest) seconds or more: then the
         number's own call fails at once, and says so. To spread the numbers none waits longer than that.
         """
         throttled = self.wait(account)
-        if throttled >= longest:
-            return 0.0
         with self._lock:
             buckets, now = self._of(account), self._clock()
-            spread = max(bucket.last_start + min(bucket.spacing(numbers_left), longest) - now for bucket in buckets)
-            wait = max(throttled, spread, 0.0)
+            spread = max(bucket.last_start + min(bucket.spacing(), longest) - now for bucket in buckets)
+            wait = 0.0 if throttled >= longest else max(throttled, spread, 0.0)
             for bucket in buckets if wait == 0 else ():
                 bucket.last_start = now
+                bucket.left -= 1
             return wait
 
 

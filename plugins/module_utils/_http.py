@@ -358,13 +358,13 @@ class HttpClient:
         wait = getattr(error, "wait", None)
         if wait is None:
             ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2**attempt)
-            wait = ceiling / 2 + random.uniform(0, ceiling / 2)
+            wait = max(ceiling / 2 + random.uniform(0, ceiling / 2), self.budget.wait(job.account))
             self._note_throttling(error, job, wait)
         if wait >= job.deadline.remaining():
             raise error
         self._sleep(wait)
 
-    def _note_throttling(self, error: WabaError, job: Job, backoff: float = 0.0) -> None:
+    def _note_throttling(self, error: WabaError, job: Job, backoff: float | None = None) -> None:
         """Let all wait whom the limit concerns, also where the one that was throttled gives up."""
         if isinstance(error, ApiError) and error.meaning.throttled:
             account = job.account if error.meaning.of_account else ALL
@@ -428,10 +428,7 @@ class HttpClient:
         answer = Answer(response.status_code, headers, body, _decode(body), self._clock() - started)
         usage = _usage(headers)
         job.tally.saw(usage)
-        self.budget.answered(job.account, usage)
-        asked = wait_asked(headers) if answer.status < 300 else None  # else the error tells
-        if asked:
-            self.budget.throttle(job.account, asked)
+        self.budget.answered(job.account, usage, answer.status < 300)
         return answer
 
     def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
@@ -574,7 +571,7 @@ def _numbers(row: dict[str, t.Any]) -> dict[str, float]:
 def wait_asked(headers: dict[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait: C(Retry-After), else Meta's estimate in minutes, else None."""
     try:
-        return max(0.0, float(headers["retry-after"]))
+        return max(0.0, float(headers["retry-after"])) or None
     except (KeyError, ValueError):
         pass
     cases = _usage(headers).get("x-business-use-case-usage", {})

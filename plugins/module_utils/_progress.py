@@ -74,7 +74,7 @@ class Progress:
             left = (self._total - self._done) / rate
             text += f", {rate:.3g} a second, about {duration(max(left, seconds))} left"
         if waiting:
-            text += f"; {waiting:,} wait for the rate limit of the API, the next for {duration(seconds)}"
+            text += f"; {waiting:,} wait for the rate limit of the API, the next for {duration(max(seconds, 1.0))}"
         return text
 
 

@@ -233,10 +233,14 @@ def _run_numbers(
             return None
         return id(providers[number.connection].http.budget), number.account
 
-    def start_in(number: Number, left: int) -> float:
+    def start_in(number: Number) -> float:
         if number.error is not None or number.connection is None:
             return 0.0
-        return providers[number.connection].http.budget.start_in(number.account, left, number.timeout)
+        return providers[number.connection].http.budget.start_in(number.account, number.timeout)
+
+    for number in numbers:
+        if number.error is None and number.connection is not None:
+            providers[number.connection].http.budget.expect(number.account)
 
     try:
         rows = crew.run(

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._module import attempt, private_keys
+from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 
 Result = dict[str, t.Any]
 
@@ -44,23 +47,31 @@ class InProcess(ActionBase):  # type: ignore[misc]
         environment: dict[str, str] = {}
         self._compute_environment_string(environment)
         if self._is_local():
-            with _environment(environment):
+            with _surroundings(self._loader.get_basedir(), environment):
                 return {**result, **self._run_here()}
-        arguments = {**self._task.args, **self._credentials(environment)}
+        handed_on = {} if self._connection.transport == "local" else self._credentials(environment)
+        arguments = {**self._task.args, **handed_on}
         module_result = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
         return {**result, **module_result}
 
     def _is_local(self) -> bool:
         """Tell whether the module would run on this machine as this user, while the task waits for it."""
+        if sys.platform == "darwin":  # requests asks its system for proxies, which ends a forked process
+            return False
         return self._connection.transport == "local" and not self._connection.become and not self._task.async_val
 
     def _credentials(self, environment: t.Mapping[str, str]) -> Result:
         """Return the options that the control node's environment has for a module that runs elsewhere.
 
-        What C(environment:) sets is there already.
+        Those of the providers in use only. What C(environment:) sets is there already.
         """
         found: Result = {}
+        rows = [self._task.args, *(row for row in self._task.args.get("phone_numbers") or [] if isinstance(row, dict))]
+        used = [PROVIDERS[str(row.get("provider") or "cloud_api")] for row in rows if row.get("provider") in (None, *PROVIDERS)]
+        wanted = {option.name for provider in used for option in provider.options}
         for name, option in self.spec.items():
+            if name not in wanted:
+                continue
             for variable in option.get("fallback", (None, ()))[1]:
                 if self._task.args.get(name) is None and variable not in environment and os.environ.get(variable):
                     found[name] = os.environ[variable]
@@ -71,11 +82,11 @@ class InProcess(ActionBase):  # type: ignore[misc]
         checked = ArgumentSpecValidator(self.spec).validate(arguments)
         params: Result = checked.validated_parameters
         secrets = [*self._secrets(params), *private_keys(arguments)]
-        if checked.error_messages:
-            message = _without(", ".join(checked.error_messages), secrets)
-            if checked.unsupported_parameters:
-                message = f"Unsupported parameters for ({self._task.action}) module: {message}"
-            return {"failed": True, "msg": message}
+        errors = checked.errors.errors
+        if errors:
+            unsupported = f"Unsupported parameters for ({self._task.action}) module: "
+            texts = [f"{unsupported}{error.msg}" if isinstance(error, UnsupportedError) else error.msg for error in errors]
+            return {"failed": True, "msg": _without(", ".join(texts), secrets)}
         result = attempt(lambda: self.work(params, self._tell))
         for name in ("diff", "warnings"):
             if not result.get(name) or (name == "diff" and not self._task.diff):
@@ -94,13 +105,15 @@ class InProcess(ActionBase):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _environment(variables: t.Mapping[str, str]) -> t.Iterator[None]:
-    """Have environment variables set, as C(environment:) does for a module; this process works on nothing else meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
+def _surroundings(folder: str, variables: t.Mapping[str, str]) -> t.Iterator[None]:
+    """Be in the playbook's folder with environment variables set, as a module is; this process does nothing else meanwhile."""
+    before, start = {name: os.environ.get(name) for name in variables}, os.getcwd()
     os.environ.update({name: str(value) for name, value in variables.items()})
+    os.chdir(folder)
     try:
         yield
     finally:
+        os.chdir(start)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -122,9 +135,12 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _without(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
-    """Return a result with every secret blotted out, as modules do it, but no slower for secrets that are not in it."""
+    """Return a result with every secret blotted out, as modules do it. It costs little for those that are not in it."""
+    wanted = set(secrets)
+    length = min(map(len, wanted), default=0)
     text = "\n".join(set(_texts(value)))
-    found = [secret for secret in set(secrets) if secret in text]
+    pieces = {text[start:start + length] for start in range(len(text) - length + 1)}
+    found = [secret for secret in wanted if secret[:length] in pieces and secret in text]
     return remove_values(value, found) if found else value
 
 

@@ -77,9 +77,6 @@ def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:
             value = _variable(variables, option)
             if value is not None:
                 row[option] = value
-        waba_id = _variable(variables, "waba_id")
-        if waba_id is not None:
-            row["waba_id"] = str(waba_id)
         row.setdefault("phone_number_id", host if host.isdigit() else None)
         if row["phone_number_id"] is None:
             raise HostProblem("It has no phone-number ID: set the host variable whatsapp_phone_number_id.")

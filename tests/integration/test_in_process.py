@@ -40,14 +40,12 @@ class Play(World):
                 for identity, number in self.box.state.numbers.items()]
 
     def command(self, playbook: str, *arguments: str, **variables: t.Any) -> list[str]:
-        self.inventory = {"all": {"hosts": self.hosts}}
-        inventory = self.folder / "inventory.json"
-        inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
-        path = self.folder / "play.yml"
-        if not playbook.startswith("["):
-            return [*super().command(playbook, *arguments, **variables)]
-        path.write_text(playbook, encoding="utf-8")
-        return [str(BIN / "ansible-playbook"), "-i", str(inventory), str(path), "-e", json.dumps(variables), *arguments]
+        inventory, path = self.folder / "inventory.json", self.folder / "play.yml"
+        inventory.write_text(json.dumps({"all": {"hosts": self.hosts}}), encoding="utf-8")
+        if playbook.startswith("["):
+            path.write_text(playbook, encoding="utf-8")
+            playbook = str(path)
+        return [str(BIN / "ansible-playbook"), "-i", str(inventory), playbook, "-e", json.dumps(variables), *arguments]
 
     def tasks(self, *tasks: dict[str, t.Any], arguments: tuple[str, ...] = (), host: str = "localhost", **keywords: t.Any) -> Run:
         """Run tasks on a host."""
@@ -124,6 +122,17 @@ def test_module_and_plugin_return_the_same(play: Play) -> None:
     assert len(here["diff"]) == 6
 
 
+def test_relative_paths_are_those_of_the_playbooks_folder(play: Play) -> None:
+    book = play.folder / "book"
+    book.mkdir()
+    (book / "flows.pub").write_text(KEY.public_pem, encoding="utf-8")
+    (book / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [
+        play.one_task(access_token=DEFAULT_TOKEN, business_public_key_path="flows.pub")]}]), encoding="utf-8")
+    run = play.run(str(book / "play.yml"))
+    assert run.status == 0, run.output
+    assert [record.method for record in play.box.requests] == ["GET", "POST", "GET"]
+
+
 def test_the_environment_of_the_task_counts_and_does_not_stay(play: Play) -> None:
     run = play.tasks(
         {**play.one_task(), "environment": {"WHATSAPP_ACCESS_TOKEN": DEFAULT_TOKEN}},
@@ -142,6 +151,11 @@ def test_the_control_nodes_credentials_are_handed_on_to_another_host(play: Play,
     run = play.tasks(play.one_task(), host="api", arguments=("-vvvv",))
     assert run.status == 0, run.output
     assert DEFAULT_TOKEN not in run.output
+    # It shows the arguments of modules, so what no provider in use takes is not among them.
+    play.environment["ANSIBLE_DEBUG"] = "1"
+    play.environment["WHATSAPP_USERNAME"] = "canary-user-of-another-provider"
+    assert "canary-user" not in play.tasks(play.one_task(), host="api").output
+    del play.environment["ANSIBLE_DEBUG"]
     own = play.tasks({**play.one_task(), "environment": {"WHATSAPP_ACCESS_TOKEN": "another-fake-token"}}, host="api")
     assert "Invalid OAuth access token" in own.output
 

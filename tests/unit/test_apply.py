@@ -489,7 +489,8 @@ def test_a_client_that_another_number_got_throttled_rests_and_reads_again(box: S
     class Throttled(Deafened):
         def read(self, phone_number_id: str, job: Job) -> PublishedKey:
             found = super().read(phone_number_id, job)
-            self.http.budget.throttle(ALL, 1020.0 - clock.time)  # it starts at 1000
+            if clock.time < 1020:  # it starts at 1000
+                self.http.budget.throttle(ALL, 1020.0 - clock.time)
             return found
 
     done = apply_key(Target(Throttled(client, after=9), DEFAULT_NUMBER, make_job()), desired(keys.a), rules())

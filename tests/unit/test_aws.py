@@ -282,9 +282,9 @@ def test_what_an_error_of_the_gateway_means(code: str, status: int, kind: str, s
     assert ("AWS credentials" in caught.value.remedy) is (kind == "token")
 
 
-@pytest.mark.parametrize("asked", ["7", "0"])
+@pytest.mark.parametrize(("asked", "slept"), [("7", 7.0), ("0", 1.0)])  # to be asked to wait for no time is to be told none
 def test_a_throttled_read_waits_as_long_as_it_is_told(
-    asked: str, stubbed: tuple[Provider, Stubber], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    asked: str, slept: float, stubbed: tuple[Provider, Stubber], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, stubber = stubbed
     monkeypatch.setattr(client.http, "_sleep", clock.sleep)
@@ -294,7 +294,7 @@ def test_a_throttled_read_waits_as_long_as_it_is_told(
     stubber.add_response(GET, {}, {"originationPhoneNumberId": NUMBER})
     job = make_job()
     assert client.read(NUMBER, job).fingerprint is None
-    assert clock.slept == [float(asked)]
+    assert clock.slept == [slept]
     assert (job.tally.requests, job.tally.retries) == (2, 1)
 
 

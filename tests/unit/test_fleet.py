@@ -83,7 +83,7 @@ def test_items_of_an_account_that_has_to_wait_are_passed_over() -> None:
     seen: list[str] = []
     free_at = time.monotonic() + 0.4
 
-    def start_in(item: str, left: int) -> float:
+    def start_in(item: str) -> float:
         return max(0.0, free_at - time.monotonic()) if item.startswith("a") else 0.0
 
     Crew(1).run(["a1", "a2", "b1", "b2", "c1", "a3"], seen.append, never, account_of=lambda item: item[0], start_in=start_in)
@@ -91,15 +91,48 @@ def test_items_of_an_account_that_has_to_wait_are_passed_over() -> None:
     assert time.monotonic() >= free_at
 
 
-def test_how_many_of_an_account_are_left_is_told() -> None:
-    told: list[tuple[str, int]] = []
+def test_a_wait_that_ends_early_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others' answers tell shortens it."""
+    monkeypatch.setattr(_fleet, "LOOK_AGAIN", 0.05)
+    waits = iter([30.0, 30.0, 0.0])
+    started = time.monotonic()
+    assert Crew(1).run(["a"], lambda item: item, never, start_in=lambda item: next(waits)) == ["a"]
+    assert time.monotonic() - started < 5
 
-    def start_in(item: str, left: int) -> float:
-        told.append((item, left))
-        return 0.0
 
-    Crew(1).run(["a1", "b1", "a2", "a3"], lambda item: item, never, account_of=lambda item: item[0], start_in=start_in)
-    assert told == [("a1", 3), ("b1", 1), ("a2", 2), ("a3", 1)]
+class NoThreads:
+    """Stands for threading.Thread on a machine that has no more than C(allowed) of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
+        start = threading.Thread.start
+        left = iter([True] * allowed)
+
+        def limited(thread: threading.Thread) -> None:
+            if not next(left, False):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+
+
+def test_few_threads_do_all_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    NoThreads(monkeypatch, 2)
+    monkeypatch.setattr(_fleet, "LEND_FROM", 0.01)
+    crew = Crew(8)
+
+    def work(item: int) -> int:
+        crew.sleep(0.02)
+        return item
+
+    assert crew.run(range(10), work, never) == list(range(10))
+
+
+def test_without_any_thread_it_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    NoThreads(monkeypatch, 0)
+    done: list[int] = []
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Crew(8).run(range(10), done.append, never)
+    assert done == []
 
 
 def test_whoever_sleeps_for_long_lets_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +234,7 @@ def test_who_waits_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     free_at = time.monotonic() + 0.5
     crew.run(
         ["a", "a", "b"], lambda item: item, never, account_of=lambda item: item,
-        start_in=lambda item, left: max(0.0, free_at - time.monotonic()) if item == "a" else 0.0,
+        start_in=lambda item: max(0.0, free_at - time.monotonic()) if item == "a" else 0.0,
         progress=Listening(3, lambda line: None),
     )
     assert any(waiting == 2 and 0.2 < seconds < 0.5 for waiting, seconds in told)
