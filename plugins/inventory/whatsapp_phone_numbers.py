@@ -21,8 +21,8 @@ description:
   - All host variables that come from the API are marked as unsafe, so that no text of theirs is ever taken for a template.
   - The tokens are not among the host variables. What talks to the API later gets its token by C(group_vars), say.
   - Where everything could be read, each host says how many numbers the source lists after its filters
-    (C(whatsapp_numbers_found)), and how many of these are of its WABA (C(whatsapp_waba_numbers_found)). By them the role sees that
-    it was given a part of the fleet.
+    (C(whatsapp_numbers_found)), and how many of these are of its WABA (C(whatsapp_waba_numbers_found)). By them the role sees
+    that it was given a part of the fleet.
 notes:
   - All options but O(hostname), O(include), O(exclude), O(compose), O(groups) and O(keyed_groups), which are evaluated for each
     host, can be templates, such as C({{ lookup('ansible.builtin.env', 'TOKEN') }}). Extra variables can be used in them.

@@ -67,10 +67,10 @@ class Controller:
     def environment(self) -> dict[str, str]:
         """Return what the credentials give to the job, beside what ansible-playbook needs."""
         plain = {name: value for name, value in self.world.all_environment().items() if name not in SECRET_VARIABLES}
-        one, *rest = self.tokens.items()
+        (dummy, first), *others = self.tokens.items()
         return {
             **plain,
-            **injected("WhatsApp Cloud API", access_token=one[1], access_tokens=json.dumps(dict(rest)), app_secret=APP_SECRET),
+            **injected("WhatsApp Cloud API", access_token=first, access_tokens=json.dumps(dict(others)), app_secret=APP_SECRET),
             **injected("WhatsApp Flows keyring", keyring_passphrase=PASSPHRASE, endpoint_passphrase=ENDPOINT_PASSPHRASE),
         }
 
@@ -81,7 +81,7 @@ class Controller:
         launch = {"awx_job_id": 7, "awx_job_template_name": f"WhatsApp Flows {name}", "awx_job_launch_type": "scheduled"}
         survey = {**answers(name), "encryption_keys_minimum_numbers": "16", **variables}
         (env / "extravars").write_text(json.dumps({**survey, **launch}), encoding="utf-8")
-        ident = "-".join([name, *(argument.strip("-") for argument in arguments), str(len(list(self.folder.glob("artifacts/*"))))])
+        ident = str(len(list(self.folder.glob("artifacts/*"))) + 1)
         folder = self.folder / "artifacts" / ident
         (folder / "fact_cache").mkdir(parents=True)
         (folder / "fact_cache" / VAULT).write_text(KNOWN_FACTS, encoding="utf-8")
@@ -111,9 +111,10 @@ class Controller:
 
     def leaks(self, *more: str) -> dict[str, set[str]]:
         """Return the files that hold a secret, with the names of the secrets."""
-        scanner = Scanner({**secrets_of(self.world), **{f"more {secret}": secret for secret in more}})
+        scanner = Scanner({
+            **secrets_of(self.world), **{f"more {secret}": secret for secret in more}, "a private key": "PRIVATE KEY-----",
+        })
         found = {str(path): scanner.find(text) for path, text in self.written().items()}
-        found.update({path: {"a private key"} for path, text in self.written().items() if "PRIVATE KEY-----" in text})
         return {path: names for path, names in found.items() if names}
 
 

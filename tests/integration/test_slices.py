@@ -19,6 +19,7 @@ from .conftest import Run, World, files
 TEMPLATE = "WhatsApp Flows rotate"
 SLICED = {"awx_workflow_job_name": TEMPLATE, "awx_job_template_name": TEMPLATE}
 AGAIN = {"awx_job_template_name": TEMPLATE}  # a slice that is launched again has no workflow
+ACCEPT = "current,retired,absent,mismatch,foreign"  # whatever a number holds
 ROLLBACK = {"encryption_keys_rollback_to": "SHA256:" + "A" * 43}
 
 
@@ -46,7 +47,7 @@ class Awx:
 
     def goes_on(self, inventory: Document, *arguments: str, **variables: t.Any) -> int:
         """Return how many numbers an audit that is not refused has read."""
-        run = self.job("audit", inventory, *arguments, encryption_keys_audit_accept="current,retired,absent,mismatch,foreign", **variables)
+        run = self.job("audit", inventory, *arguments, encryption_keys_audit_accept=ACCEPT, **variables)
         assert run.status == 0, run.output
         return len({request.path for request in self.world.box.requests})
 
@@ -76,14 +77,17 @@ def test_every_slice_is_refused(awx: Awx, count: int) -> None:
             assert "slices of a job lack it: set the job template's job_slice_count to 1" in message
             continue
         has = f"The inventory has {numbers} of the 16 numbers that its source found."
-        for variables, why in ((SLICED, f"is called '{TEMPLATE}' as its job template is"), (AGAIN, "So it is a slice of a job of AWX")):
+        reasons = ((SLICED, f"is called '{TEMPLATE}' as its job template is"), (AGAIN, "So it is a slice of a job of AWX"))
+        for variables, why in reasons:
             message = awx.refused("rotate", part, **variables)
             assert has in message
             assert why in message
             assert "Do not slice: set the job template's job_slice_count to 1" in message
 
 
-@pytest.mark.parametrize(("playbook", "variables"), [("rollback", ROLLBACK), ("audit", {}), ("rotate", {"encryption_keys_group": "waba_102200000000001"})])
+@pytest.mark.parametrize(("playbook", "variables"), [
+    ("rollback", ROLLBACK), ("audit", {}), ("rotate", {"encryption_keys_group": "waba_102200000000001"}),
+])
 def test_rollback_and_audit_of_a_slice_are_refused(awx: Awx, playbook: str, variables: dict[str, str]) -> None:
     part = job_inventory(awx.document, 1, 2)
     assert VAULT in part["_meta"]["hostvars"]
@@ -124,7 +128,7 @@ def test_filters_sources_and_other_providers_are_no_part(awx: Awx) -> None:
     source.unlink()
     awx.world.add_hosts("whatsapp_numbers", other={"whatsapp_phone_number_id": "other", "whatsapp_provider": "gupshup"})
     run = awx.world.run(str(awx.folder / "audit.yml"), "-i", str(source.parent),
-                        encryption_keys_audit_accept="current,retired,absent,mismatch,foreign")
+                        encryption_keys_audit_accept=ACCEPT)
     assert "encryption_keys_allow_part" not in run.output
     assert len({request.path for request in awx.world.box.requests if "phone_numbers" not in request.path}) == 10
     parts = imported(awx.world, *(source.parent / f"{index}.whatsapp_phone_numbers.yml" for index in (0, 1)),

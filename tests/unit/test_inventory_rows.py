@@ -354,7 +354,8 @@ def test_a_whole_fleet_is_no_part() -> None:
 @pytest.mark.parametrize(("missing", "present"), [("ab", 4), ("ad", 4), ("abc", 3), ("bdf", 3), ("abdef", 1)])
 def test_a_third_that_is_missing_is_told(missing: str, present: int) -> None:
     assert part(*missing) == (
-        f"The inventory has {present} of the 6 numbers that its source found. So it is a slice of a job of AWX, or the inventory is broken."
+        f"The inventory has {present} of the 6 numbers that its source found. "
+        "So it is a slice of a job of AWX, or the inventory is broken."
     )
 
 
@@ -372,12 +373,13 @@ def test_wabas_that_are_missing_whole_are_told_by_the_count_of_the_source() -> N
 
 def test_the_name_of_the_workflow_tells_of_slices() -> None:
     assert part("a", workflow="rotate") == (
-        "The inventory has 5 of the 6 numbers that its source found. The workflow of this job is called 'rotate' as its job template is, "
-        "so AWX has sliced the job."
+        "The inventory has 5 of the 6 numbers that its source found. "
+        "The workflow of this job is called 'rotate' as its job template is, so AWX has sliced the job."
     )
-    nothing = {"numbers_found": None, "waba_numbers_found": None}
-    assert part("a", workflow="rotate", **nothing).startswith("The workflow of this job is called 'rotate'")
-    assert part("a", workflow="night", **nothing) == part("a", workflow="", template="", **nothing) == ""
+    unknown = part("a", workflow="rotate", numbers_found=None, waba_numbers_found=None)
+    assert unknown.startswith("The workflow of this job is called 'rotate'")
+    assert part("a", workflow="night", numbers_found=None, waba_numbers_found=None) == ""
+    assert part("a", template="", numbers_found=None, waba_numbers_found=None) == ""
     assert inventory.part_of_fleet({"all": []}, {}, "rotate", "rotate") != ""
     assert inventory.part_of_fleet({"all": []}, {}, "", "") == ""
 
