@@ -20,6 +20,9 @@ description:
   - The file has to be named C(whatsapp_phone_numbers.yml) or C(….whatsapp_phone_numbers.yml); C(.yaml) is understood as well.
   - All host variables that come from the API are marked as unsafe, so that no text of theirs is ever taken for a template.
   - The tokens are not among the host variables. What talks to the API later gets its token by C(group_vars), say.
+  - Where everything could be read, each host says how many numbers the source lists after its filters
+    (C(whatsapp_numbers_found)), and how many of these are of its WABA (C(whatsapp_waba_numbers_found)). By them the role sees
+    that it was given a part of the fleet.
 notes:
   - All options but O(hostname), O(include), O(exclude), O(compose), O(groups) and O(keyed_groups), which are evaluated for each
     host, can be templates, such as C({{ lookup('ansible.builtin.env', 'TOKEN') }}). Extra variables can be used in them.
@@ -363,8 +366,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             [variables["whatsapp_phone_number_id"] for variables in hosts],
             _LOCAL.union(self.inventory.groups),
         )
+        found = {} if reading.failures else _found(hosts)
         for name, variables in zip(names, hosts):
-            self._add(name, group, variables)
+            self._add(name, group, {**variables, **found.get(variables["whatsapp_waba_id"], {})})
 
     def _group(self) -> str:
         group = str(self.get_option("group")).strip()
@@ -441,6 +445,17 @@ def unique_names(names: t.Sequence[str], identities: t.Sequence[str], taken: t.C
             return unique
         for index in again:
             unique[index] = f"{unique[index]}-{identities[index]}"
+
+
+def _found(hosts: t.Sequence[Variables]) -> dict[str, Variables]:
+    """Return by WABA what its hosts say of how many there are.
+
+    These are variables of hosts, as those of a group that another source has as well may be overwritten in AWX.
+    """
+    counts = collections.Counter(str(variables["whatsapp_waba_id"]) for variables in hosts)
+    return {
+        waba_id: {"whatsapp_numbers_found": len(hosts), "whatsapp_waba_numbers_found": count} for waba_id, count in counts.items()
+    }
 
 
 def _variables(rows: t.Iterable[Row]) -> t.Iterator[Variables]:

@@ -165,6 +165,41 @@ def public_rows(numbers: Rows) -> Rows:
     return [{name: row[name] for name in names if name in row} for row in numbers]
 
 
+def part_of_fleet(groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Any], workflow: str, template: str) -> str:
+    """Return what tells that the inventory has a part of the numbers only, as in a slice of a job; an empty text if nothing does.
+
+    C(workflow) and C(template) are the names of the job's workflow and of its template in AWX. The workflow that AWX makes for
+    slices has the name of the template; one by one, nothing else tells a job that it is a slice.
+    """
+    present, found = _counts(groups, hostvars)
+    has = f"The inventory has {present} of the {found} numbers that its source found. " if present < found else ""
+    if workflow and workflow == template and (has or not found):
+        return f"{has}The workflow of this job is called '{workflow}' as its job template is, so AWX has sliced the job."
+    # A slice lacks about half of the numbers or more. That some lack may be meant: AWX leaves out hosts that are disabled.
+    return f"{has}So it is a slice of a job of AWX, or the inventory is broken." if (found - present) * 3 >= found > 0 else ""
+
+
+def _counts(groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Any]) -> tuple[int, int]:
+    """Return how many numbers of WABAs the inventory has, and how many there have to be, as far as the inventory plugin told.
+
+    Hosts of a WABA say the same, so one of each is asked. No source says more than there is, so where several list the same
+    WABA the fleet is at least that large.
+    """
+    wabas = [hosts for name, hosts in groups.items() if re.fullmatch(r"waba_[0-9]+", name) and hosts]
+    first = [hostvars[hosts[0]] for hosts in wabas]
+    by_waba = sum(_count(variables, "waba_numbers_found") for variables in first)
+    return (len({host for hosts in wabas for host in hosts}),
+            max([by_waba, *(_count(variables, "numbers_found") for variables in first)]))
+
+
+def _count(variables: t.Mapping[str, t.Any], option: str) -> int:
+    """Return a number that the inventory plugin set; 0 for one that cannot be read, by which nobody is to be stopped."""
+    try:
+        return int(_variable(variables, option) or 0)
+    except (HostProblem, TypeError, ValueError):
+        return 0
+
+
 def tokens_problem(access_tokens: t.Any) -> str:
     """Return what is wrong with the tokens by WABA of the environment, or an empty text."""
     try:

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import typing as t
 
 import pytest
 import yaml
 
-from tests.fleet import local_vault
 from tests.sandbox import Business, Token
 
+from .awx_job import example_project
 from .conftest import APP_SECRET, BIN, ROOT, Run, World
 from .test_secrets import Scanner
 
@@ -216,25 +215,15 @@ def test_the_example_project_for_awx(ready: World) -> None:
     """
     fleet = ready.fleet
     project = ready.folder / "project"
-    shutil.copytree(ROOT / "docs" / "examples" / "awx", project)
-    hosts_path, plugin_path = project / "inventory" / "hosts.yml", project / "inventory" / f"numbers.{NAME.partition('.')[2]}"
-    groups = yaml.safe_load(hosts_path.read_text(encoding="utf-8"))["all"]["children"]
-    groups["whatsapp_vault"]["hosts"] = {"vault.example.com": {**local_vault(), "encryption_keys_path": str(ready.keys)}}
-    groups["whatsapp_endpoints"]["hosts"].clear()
-    groups["whatsapp_numbers"]["hosts"].clear()  # of other providers
-    hosts_path.write_text(yaml.safe_dump({"all": {"children": groups}}), encoding="utf-8")
-    options = {**yaml.safe_load(plugin_path.read_text(encoding="utf-8")), "base_url": ready.box.base_url}
-    plugin_path.write_text(yaml.safe_dump(options), encoding="utf-8")
+    wabas = example_project(ready, project)
     ready.environment.update(WHATSAPP_ACCESS_TOKEN="", WHATSAPP_APP_SECRET="", WHATSAPP_ENDPOINT_PASSPHRASE="")
-    ready.environment["WHATSAPP_ACCESS_TOKENS"] = json.dumps({waba: fleet.token(waba) for waba in options["waba_ids"]})
-    ready.numbers.clear()
-    ready.vaults.clear()
+    ready.environment["WHATSAPP_ACCESS_TOKENS"] = json.dumps({waba: fleet.token(waba) for waba in wabas})
     inventory = ("-i", str(project / "inventory"))
     answers = {"encryption_keys_max_age": "90d", "encryption_keys_waves": "1,10%,100%", "encryption_keys_force": "false"}
     run = ready.run(str(project / "rotate.yml"), *inventory, encryption_keys_replace_foreign=True, **answers)
     assert run.status == 0, run.output
     held = fleet.held()
-    reached = {name for name, waba in fleet.wabas.items() if waba in options["waba_ids"]}
+    reached = {name for name, waba in fleet.wabas.items() if waba in wabas}
     assert len(reached) == 16
     assert {held[name] for name in reached} == {ready.fingerprint("default", "current")}
     assert ready.run(str(project / "audit.yml"), *inventory).status == 0

@@ -163,10 +163,25 @@ def test_hosts_variables_and_groups(read: Read, three: Sandbox) -> None:
     assert sorted(found.group("whatsapp_numbers")) == sorted(found.names)
     assert found.group(f"waba_{WABAS[1]}") == ["+15552000001", "+15552000004"]
     variables = found.variables("+15552000001")
-    assert set(variables) == {f"whatsapp_{name}" for name in MEMBERS}
+    assert set(variables) == {f"whatsapp_{name}" for name in (*MEMBERS, "numbers_found", "waba_numbers_found")}
     assert variables["whatsapp_phone_number_id"] == "106600000000002"
     assert variables["whatsapp_waba_id"] == WABAS[1]
     assert variables["whatsapp_display_phone_number"] == "+1 555-200-0001"
+
+
+def test_hosts_tell_how_many_were_found(read: Read, three: Sandbox) -> None:
+    """What the filters leave is counted, also from the cache, and nothing where not everything could be read."""
+    def told(found: Inventory, name: str = "+15552000001") -> tuple[t.Any, t.Any]:
+        variables = found.variables(name)
+        return variables.get("whatsapp_numbers_found"), variables.get("whatsapp_waba_numbers_found")
+
+    cache = {"cache": True, "cache_plugin": "memory"}
+    assert told(read(**cache)) == told(read(**cache)) == (7, 2)
+    assert told(read(exclude=["whatsapp_phone_number_id == '106600000000001'"])) == (6, 2)
+    assert told(read(include=["whatsapp_phone_number_id == '106600000000002'"])) == (1, 1)
+    assert told(read(waba_ids=[WABAS[1]])) == (2, 2)
+    three.state.tokens[DEFAULT_TOKEN].wabas = [WABAS[1]]
+    assert told(read(waba_ids=[*WABAS[:2]], strict=False)) == (None, None)
 
 
 def test_text_from_the_api_is_no_template(read: Read) -> None:

@@ -332,3 +332,58 @@ def test_a_mistake_in_an_endpoint_is_that_hosts_alone() -> None:
     bad, good = inventory.collect_endpoints(["bad", "good"], hosts)
     assert "problem" in bad
     assert "problem" not in good
+
+
+# -- a part of the fleet
+
+WABAS = {"waba_1": ["a", "b", "c"], "waba_2": ["d", "e", "f"]}
+
+
+def part(*missing: str, workflow: str = "", template: str = "rotate", **variables: t.Any) -> str:
+    """Return what is said of six numbers of two WABAs, some of which are missing; C(variables) go before those of the hosts."""
+    groups = {name: [host for host in hosts if host not in missing] for name, hosts in WABAS.items()}
+    told = {"numbers_found": 6, "waba_numbers_found": 3, **variables}
+    hostvars = {host: prefixed(told) for hosts in groups.values() for host in hosts}
+    return inventory.part_of_fleet({"all": ["vault", *hostvars], "ungrouped": [], **groups}, hostvars, workflow, template)
+
+
+def test_a_whole_fleet_is_no_part() -> None:
+    assert part() == part(workflow="rotate") == part(workflow="night") == part("a") == part("a", workflow="night") == ""
+
+
+@pytest.mark.parametrize(("missing", "present"), [("ab", 4), ("ad", 4), ("abc", 3), ("bdf", 3), ("abdef", 1)])
+def test_a_third_that_is_missing_is_told(missing: str, present: int) -> None:
+    assert part(*missing) == (
+        f"The inventory has {present} of the 6 numbers that its source found. "
+        "So it is a slice of a job of AWX, or the inventory is broken."
+    )
+
+
+def test_numbers_of_several_sources_add_up() -> None:
+    """Each source knows of its own WABA only."""
+    assert "has 3 of the 6" in part("a", "d", "e", numbers_found=3)
+    assert part("a", "d", numbers_found=3) != ""
+    assert part("a", numbers_found=3) == ""
+
+
+def test_wabas_that_are_missing_whole_are_told_by_the_count_of_the_source() -> None:
+    assert "has 3 of the 6" in part("a", "b", "c")
+    assert part("a", "b", "c", numbers_found=3) == ""
+
+
+def test_the_name_of_the_workflow_tells_of_slices() -> None:
+    assert part("a", workflow="rotate") == (
+        "The inventory has 5 of the 6 numbers that its source found. "
+        "The workflow of this job is called 'rotate' as its job template is, so AWX has sliced the job."
+    )
+    unknown = part("a", workflow="rotate", numbers_found=None, waba_numbers_found=None)
+    assert unknown.startswith("The workflow of this job is called 'rotate'")
+    assert part("a", workflow="night", numbers_found=None, waba_numbers_found=None) == ""
+    assert part("a", template="", numbers_found=None, waba_numbers_found=None) == ""
+    assert inventory.part_of_fleet({"all": []}, {}, "rotate", "rotate") != ""
+    assert inventory.part_of_fleet({"all": []}, {}, "", "") == ""
+
+
+@pytest.mark.parametrize("count", ["many", [], "{{ undefined_variable }}", True])
+def test_a_count_that_is_none_stops_nobody(count: t.Any) -> None:
+    assert part("a", "b", "c", "d", numbers_found=count, waba_numbers_found=count) == ""
