@@ -241,7 +241,8 @@ def test_a_200_with_json_that_is_no_object_is_no_success(document: t.Any) -> Non
 @pytest.mark.parametrize(("headers", "wait"), [
     ({}, None),
     ({"retry-after": "7"}, 7.0),
-    ({"retry-after": "-1"}, 0.0),
+    ({"retry-after": "-1"}, None),  # no time is none that is named: else it would be called again at once
+    ({"retry-after": "0"}, None),
     ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
     ({"x-business-use-case-usage": '{"1": [{"estimated_time_to_regain_access": 3}]}'}, 180.0),
     ({"x-business-use-case-usage": '{"1": [{"estimated_time_to_regain_access": 3}, {"estimated_time_to_regain_access": 5}]}'},
