@@ -139,8 +139,9 @@ def _without(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
     wanted = set(secrets)
     length = min(map(len, wanted), default=0)
     text = "\n".join(set(_texts(value)))
-    pieces = {text[start:start + length] for start in range(len(text) - length + 1)}
-    found = [secret for secret in wanted if secret[:length] in pieces and secret in text]
+    beginnings = {secret[:length] for secret in wanted}
+    seen = {piece for start in range(len(text) - length + 1) if (piece := text[start:start + length]) in beginnings}
+    found = [secret for secret in wanted if secret[:length] in seen and secret in text]
     return remove_values(value, found) if found else value
 
 
