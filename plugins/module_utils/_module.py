@@ -39,16 +39,16 @@ class Module(AnsibleModule):  # type: ignore[misc]
             self.no_log_values.update((text, repr(text)[1:-1]))
 
 
-def _texts(value: t.Any) -> t.Iterator[str]:
-    """Yield every text within an option, whatever form it was given in."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, tuple)):
+def texts(value: t.Any) -> t.Iterator[str]:
+    """Yield every text within an option or a result, whatever form it has; a number as text."""
+    if isinstance(value, (list, tuple)):
         for item in value:
-            yield from _texts(item)
+            yield from texts(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _texts(item)
+            yield from texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def attempt(work: t.Callable[[], Result]) -> Result:
@@ -63,7 +63,7 @@ def attempt(work: t.Callable[[], Result]) -> Result:
 
 def private_keys(params: t.Any) -> t.Iterator[str]:
     """Yield each text among the options that holds a private key, also one that was given where a public one belongs."""
-    return (text for text in _texts(params) if "PRIVATE KEY" in text)
+    return (text for text in texts(params) if "PRIVATE KEY" in text)
 
 
 def run_module(spec: Spec, run: t.Callable[[t.Mapping[str, t.Any], bool], Result], **options: t.Any) -> None:

@@ -12,8 +12,7 @@ import threading
 import time
 import typing as t
 
-# Seconds: the first line, the least between two, and the most.
-_FIRST = 5.0
+# Seconds from one line, or the beginning, to the next: the least, and the most.
 _CLOSEST = 5.0
 _FARTHEST = 60.0
 # So many lines at most for work that goes on steadily.
@@ -31,7 +30,7 @@ class Progress:
         self._done = 0
         self._failed = 0
         self._started = clock()
-        self._told_at = self._started - _CLOSEST + _FIRST
+        self._told_at = self._started
         self._told_done = 0
         self._told_waiting = False
         self.lines = 0
@@ -67,9 +66,7 @@ class Progress:
 
     def _line(self, since: float, waiting: int, seconds: float) -> str:
         text = self._count()
-        first = self._told_done == 0 and self.lines == 0
-        elapsed = self._clock() - self._started if first else since
-        rate = (self._done - self._told_done) / elapsed if elapsed > 0 else 0.0
+        rate = (self._done - self._told_done) / since
         if rate > 0:
             left = (self._total - self._done) / rate
             text += f", {rate:.3g} a second, about {duration(max(left, seconds))} left"

@@ -24,7 +24,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
-from ansible_collections.waba.flows.plugins.module_utils._module import attempt, private_keys
+from ansible_collections.waba.flows.plugins.module_utils._module import attempt, private_keys, texts
 from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
 
 Result = dict[str, t.Any]
@@ -138,19 +138,8 @@ def _without(value: t.Any, secrets: t.Iterable[str]) -> t.Any:
     """Return a result with every secret blotted out, as modules do it. It costs little for those that are not in it."""
     wanted = set(secrets)
     length = min(map(len, wanted), default=0)
-    text = "\n".join(set(_texts(value)))
+    text = "\n".join(set(texts(value)))
     beginnings = {secret[:length] for secret in wanted}
     seen = {piece for start in range(len(text) - length + 1) if (piece := text[start:start + length]) in beginnings}
     found = [secret for secret in wanted if secret[:length] in seen and secret in text]
     return remove_values(value, found) if found else value
-
-
-def _texts(value: t.Any) -> t.Iterator[str]:
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)
