@@ -6,13 +6,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
-SLOW ?= tests/slow tests/integration
+SLOW ?= tests/slow tests/unit tests/integration
+RESULTS = .build/results
 AWX = .build/awx
 RELEASE ?= .build/release
 MATRIX ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow awx browser lint sanity matrix galaxy ee licenses docs bench bench-full build clean
+.PHONY: help demo test unit integration slow fuzz soak promises awx browser lint sanity matrix galaxy ee licenses docs bench bench-full build clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +38,10 @@ $(AWX)/ready: tests/requirements-awx.txt $(VENV)/ready
 	@$(BIN)/python tests/awx/collection.py $< $(AWX)
 	@touch $@
 
+$(VENV)/ready-fuzz: tests/requirements-fuzz.txt $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-fuzz.txt
+	@touch $@
+
 $(VENV)/ready-bench: tests/requirements-bench.txt $(VENV)/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-bench.txt
 	@touch $@
@@ -45,7 +50,7 @@ demo: $(VENV)/ready ## Rotate the keys of a fleet of 24 numbers, with a sandbox 
 	@$(BIN)/python tests/demo/demo.py
 
 test: $(VENV)/ready ## Run the tests
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/unit tests/integration tests/awx
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" --junitxml=$(RESULTS)/test.xml tests/unit tests/integration tests/awx
 
 unit: $(VENV)/ready ## Run the unit tests alone
 	$(BIN)/python -m pytest -n $(JOBS) tests/unit
@@ -54,7 +59,16 @@ integration: $(VENV)/ready ## Run the integration tests alone
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/integration
 
 slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, whole stories
-	$(BIN)/python -m pytest -n $(JOBS) -m slow $(SLOW)
+	$(BIN)/python -m pytest -n $(JOBS) -m slow --junitxml=$(RESULTS)/slow.xml $(SLOW)
+
+fuzz: $(VENV)/ready-fuzz ## Feed the parsers garbage for ten minutes, guided by the coverage
+	$(BIN)/python -m pytest --junitxml=$(RESULTS)/fuzz.xml tests/fuzz
+
+soak: $(VENV)/ready ## Rotate 500 numbers 200 times while one request in thirty fails
+	$(BIN)/python -m pytest --junitxml=$(RESULTS)/soak.xml tests/soak
+
+promises: $(VENV)/ready ## Make docs/promises.md from the results of test, slow, fuzz and soak
+	$(BIN)/python tests/tools/promises.py $(wildcard $(RESULTS)/*.xml)
 
 awx: $(VENV)/ready $(AWX)/ready ## Run awx_setup against a server that speaks AWX's API
 	$(BIN)/python -m pytest -n $(JOBS) tests/awx

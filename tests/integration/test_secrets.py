@@ -128,6 +128,7 @@ def rotate_with_import(world: World) -> str:
     return "\n".join([run.output, *processes.seen, *(path.read_text(errors="replace") for path in files)])
 
 
+@pytest.mark.attack("secret", "a rotation with every kind of secret at -vvvv that succeeds, or fails in several ways")
 @pytest.mark.parametrize("failure", [None, pytest.param("ssh", marks=pytest.mark.slow), "token", "server", "passphrase"])
 def test_no_secret_shows(request: pytest.FixtureRequest, secretive: World, failure: str | None) -> None:
     world = secretive

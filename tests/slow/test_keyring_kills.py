@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,16 @@ FIXTURES = (box_fixture, unchecked_keys_fixture, maker_with_spare_keys_fixture, 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
 
 
+@pytest.mark.attack("resumed", "SIGKILL after each system call of each call of the keyring")
 @pytest.mark.parametrize("name", CASES)
 def test_sigkill_at_any_point_is_made_good_by_the_next_call(
-    name: str, box: Box, keys: Keys, maker: Maker, tmp_path: Path
+    name: str, *, box: Box, keys: Keys, maker: Maker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     kills = kill(name, box, keys, maker, range(1000))
     maker.log.write_text("")
     whole = tmp_path.with_name(tmp_path.name + "-whole")  # as deep as the other: parents of a new folder are synced, too
     whole.mkdir()
+    record_property("tries", kills)
     assert kills == count_system_calls(name, Box(whole / "vault" / "keys"), keys, maker) + 1 > 5
 
 
