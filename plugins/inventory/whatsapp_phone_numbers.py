@@ -168,46 +168,36 @@ seealso:
 
 EXAMPLES = r"""
 ---
-# production.whatsapp_phone_numbers.yml: the numbers of one WABA; the token is taken from WHATSAPP_ACCESS_TOKEN
+# production.whatsapp_phone_numbers.yml; plugin and waba_ids are enough, with the token in WHATSAPP_ACCESS_TOKEN
 plugin: waba.flows.whatsapp_phone_numbers
-waba_ids:
-  - "102200000000001"
----
-# All WABAs of a business and those that clients share with it, the token from a variable of another name
-plugin: waba.flows.whatsapp_phone_numbers
+
+# All WABAs of a business and those that clients share with it, and a partner's besides, which has a token of its own
 business_ids:
   - "101100000000001"
-access_token: "{{ lookup('ansible.builtin.env', 'META_SYSTEM_USER_TOKEN') }}"
----
-# Two WABAs with tokens of their own; numbers that cannot be used are left out
-plugin: waba.flows.whatsapp_phone_numbers
 waba_ids:
-  - "102200000000001"
   - "102200000000002"
+access_token: "{{ lookup('ansible.builtin.env', 'META_SYSTEM_USER_TOKEN') }}"
 access_tokens:
-  "102200000000001": "{{ lookup('ansible.builtin.env', 'TOKEN_SHOP') }}"
   "102200000000002": "{{ lookup('ansible.builtin.env', 'TOKEN_PARTNER') }}"
+
+# Numbers that cannot be used are left out
 include:
   - whatsapp_platform_type == 'CLOUD_API'
 exclude:
   - whatsapp_account_mode == 'SANDBOX'
   - whatsapp_status in ['BANNED', 'DISCONNECTED', 'MIGRATED']
----
-# A key for each WABA (whatsapp_key_name), groups by quality (quality_green, …), and hosts named by the ID of the number
-plugin: waba.flows.whatsapp_phone_numbers
-business_ids: ["101100000000001"]
+
+# Hosts are named by the ID of the number; a key for each WABA, and groups by quality (quality_green, ...)
 hostname: "{{ whatsapp_phone_number_id }}"
 compose:
   whatsapp_key_name: "'waba-' ~ whatsapp_waba_id"
 groups:
-  partners: whatsapp_waba_id in ['102200000000002', '102200000000003']
+  partners: whatsapp_waba_id in ['102200000000002']
 keyed_groups:
   - key: whatsapp_quality_rating | lower
     prefix: quality
----
+
 # Kept for an hour in files; ansible-playbook --flush-cache reads anew
-plugin: waba.flows.whatsapp_phone_numbers
-waba_ids: ["102200000000001"]
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/ansible-whatsapp
@@ -226,7 +216,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions, WabaError
 from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of, max_workers, total_timeout
-from ansible_collections.waba.flows.plugins.module_utils._providers import Connection
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Connection
 from ansible_collections.waba.flows.plugins.module_utils._wabas import (
     MEMBERS,
     Reading,

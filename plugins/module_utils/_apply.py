@@ -18,7 +18,7 @@ from ._http import Job
 from ._reconcile import CHANGING, VALID, Desired, Outcome, PublishedKey, decide, is_met
 
 if t.TYPE_CHECKING:
-    from ._providers import Provider
+    from ._providers._registry import Provider
 
 _FIRST_LOOK_AGAIN = 0.25
 _MAX_LOOK_AGAIN = 5.0

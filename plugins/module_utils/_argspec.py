@@ -13,7 +13,7 @@ import typing as t
 from ansible.module_utils.basic import env_fallback
 
 from ._host_argspec import Spec
-from ._providers import OWN_OPTIONS, PROVIDERS, Option
+from ._providers._registry import OWN_OPTIONS, PROVIDERS, Option
 
 
 def _own_option(option: Option) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from ._argspec import CONNECTION
 from ._errors import InvalidOptions
 from ._host_argspec import Params
 from ._keys import PublicKey, normalise_fingerprint, parse_public_key
-from ._providers import PROVIDERS, Connection
+from ._providers._registry import PROVIDERS, Connection
 from ._reconcile import Desired
 
 

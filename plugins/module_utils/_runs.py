@@ -22,7 +22,7 @@ from ._http import Deadline, Job, Tally, Transport
 from ._keys import PublicKey
 from ._options import connection_of, desired_of, inherit, max_workers, public_key_of, recorded_of, total_timeout
 from ._progress import Progress
-from ._providers import PROVIDERS, Connection, Provider, make_provider
+from ._providers._registry import PROVIDERS, Connection, Provider, make_provider
 from ._reconcile import UNMET, Desired, PublishedKey
 
 Result = dict[str, t.Any]

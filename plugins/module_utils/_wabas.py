@@ -21,10 +21,10 @@ import typing as t
 
 from ._errors import ApiError, Interrupted, InvalidOptions, WabaError
 from ._http import Answer, Deadline, HttpClient, HttpOptions, Job, Request, Transport
-from ._providers import Connection
 from ._providers._base import ACCESS_TOKEN
 from ._providers._bodies import unexpected
 from ._providers._cloud_api import API_VERSION, APP_SECRET, CloudApi
+from ._providers._registry import Connection
 
 # The variables of a number without their prefix; None where the API tells nothing.
 Row = dict[str, t.Optional[str]]

@@ -25,7 +25,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._module import attempt, private_keys, texts
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 
 Result = dict[str, t.Any]
 

@@ -21,7 +21,7 @@ from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECT
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._wabas import tokens_by_account
 
 Row = dict[str, t.Any]

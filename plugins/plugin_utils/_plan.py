@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.waba.flows.plugins.module_utils._budget import ALL, CALLS_PER_NUMBER, MANY, describe_need
 from ansible_collections.waba.flows.plugins.module_utils._durations import parse_duration
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
     CHANGING,
     UNMET,

@@ -83,10 +83,11 @@ def ways(folder: Path, base_url: str) -> dict[str, Way]:
 
 def reading(base_url: str) -> int:
     """Read with the collection's module_utils, without Ansible."""
-    from ansible_collections.waba.flows.plugins.module_utils import _http, _providers, _wabas  # noqa: PLC0415
+    from ansible_collections.waba.flows.plugins.module_utils import _http, _wabas  # noqa: PLC0415
+    from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Connection  # noqa: PLC0415
 
     own = (("access_token", DEFAULT_TOKEN), ("app_secret", None), ("api_version", "v24.0"))
-    connection = _providers.Connection("cloud_api", base_url, 30.0, 3, True, False, own)
+    connection = Connection("cloud_api", base_url, 30.0, 3, True, False, own)
     sources = _wabas.Sources(business_ids=(DEFAULT_BUSINESS,), access_token=DEFAULT_TOKEN)
     transport = _http.Transport(WORKERS)
     found = _wabas.read_numbers(sources, connection, transport, max_workers=WORKERS, total_timeout=300.0)

@@ -24,7 +24,7 @@ def tables() -> str:
     errors = importlib.import_module(f"{UTILS}._errors")
     parts = [_types(errors), "### Meta's codes\n\nA subcode is in brackets.\n\n" + _codes(errors)]
     parts.append("### Codes of other providers\n\nA number of three digits is the HTTP status.\n")
-    providers = importlib.import_module(f"{UTILS}._providers").PROVIDERS
+    providers = importlib.import_module(f"{UTILS}._providers._registry").PROVIDERS
     for name in sorted(providers):
         own = getattr(sys.modules[providers[name].__module__], "_MEANINGS", None)
         if own:

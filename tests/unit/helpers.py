@@ -39,7 +39,7 @@ from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECT
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, make_provider
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider, make_provider
 
 Params = dict[str, t.Any]
 

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC, INFO_SPEC, SINGLE_SPEC
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, run_many, run_single
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Params, module_params
 from tests.sandbox import DEFAULT_TOKEN, Number, Sandbox

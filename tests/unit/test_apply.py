@@ -26,7 +26,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     WabaError,
 )
 from ansible_collections.waba.flows.plugins.module_utils._http import Job
-from ansible_collections.waba.flows.plugins.module_utils._providers import Connection, Provider
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Connection, Provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import Desired, PublishedKey
 from ansible_collections.waba.flows.tests.unit.helpers import Clock, KeyPair, Keys, make_client, make_job
 from tests.sandbox import DEFAULT_NUMBER, Sandbox, make_number

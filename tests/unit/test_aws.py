@@ -28,7 +28,8 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     TlsError,
     WabaError,
 )
-from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, _aws
+from ansible_collections.waba.flows.plugins.module_utils._providers import _aws
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, run_many, run_single
 from ansible_collections.waba.flows.tests.unit.helpers import (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils import _errors
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 
 SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "error_tables.py"
 

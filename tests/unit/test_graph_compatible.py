@@ -16,8 +16,9 @@ import pytest
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, FLEET_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import ApiError, InvalidAnswer, InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, _graph_compatible
+from ansible_collections.waba.flows.plugins.module_utils._providers import _graph_compatible
 from ansible_collections.waba.flows.plugins.module_utils._providers._graph_compatible import PRESETS, Gateway, gateway_of
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_many
 from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params, Recorder, make_client, make_job, module_params

@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
-from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, _gupshup
+from ansible_collections.waba.flows.plugins.module_utils._providers import _gupshup
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_many
 from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params, Recorder, make_client, make_job, module_params

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from jinja2 import StrictUndefined
 
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.plugins.plugin_utils import _inventory_rows as inventory
 from ansible_collections.waba.flows.tests.unit.role_rows import A, B, C, Row, blind_plan, noted, plan_of, ring
 

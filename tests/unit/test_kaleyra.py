@@ -22,7 +22,8 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
 )
 from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, _kaleyra, make_provider
+from ansible_collections.waba.flows.plugins.module_utils._providers import _kaleyra
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider, make_provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params, Recorder, make_client, make_job, module_params
 from ansible_collections.waba.flows.tests.unit.provider_rigs import RIGS, Rig

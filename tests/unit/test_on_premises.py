@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils._argspec import FLEET_SPEC, INFO_SPEC
 from ansible_collections.waba.flows.plugins.module_utils._errors import ApiError, InvalidAnswer, InvalidOptions, TlsError
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS, Provider
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS, Provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, run_many
 from ansible_collections.waba.flows.tests.unit.helpers import (

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params
 from ansible_collections.waba.flows.tests.unit.provider_rigs import RIGS, Rig
 from tests.sandbox import Sandbox, make_mixed_state

@@ -20,16 +20,16 @@ from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECT
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._providers import (
+from ansible_collections.waba.flows.plugins.module_utils._providers import _base
+from ansible_collections.waba.flows.plugins.module_utils._providers._base import header_secret, required
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import (
     OWN_OPTIONS,
     PROVIDERS,
     Capabilities,
     Option,
     Provider,
-    _base,
     make_provider,
 )
-from ansible_collections.waba.flows.plugins.module_utils._providers._base import header_secret, required
 from ansible_collections.waba.flows.tests.unit.helpers import module_params
 
 ROOT = Path(_argspec.__file__).parents[2]

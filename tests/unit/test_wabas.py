@@ -19,7 +19,7 @@ from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECT
 from ansible_collections.waba.flows.plugins.module_utils._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
 from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._providers import Connection
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Connection
 from ansible_collections.waba.flows.plugins.module_utils._wabas import (
     DETAILS,
     MEMBERS,
