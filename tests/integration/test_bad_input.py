@@ -56,6 +56,7 @@ def assert_others_done(world: World, run: Run, failed: str) -> None:
     assert all(held[name] in published for name in world.numbers if name != failed)
 
 
+@pytest.mark.attack("accounted", "a wrong token, ID or variable of one number among others")
 def test_wrong_token_of_one_number(ready: World) -> None:
     ready.numbers["number-04"]["whatsapp_access_token"] = "wrong-token-0123456789"
     run = ready.run(encryption_keys_force=True)
@@ -64,6 +65,7 @@ def test_wrong_token_of_one_number(ready: World) -> None:
     assert_others_done(ready, run, "number-04")
 
 
+@pytest.mark.attack("accounted", "a wrong token, ID or variable of one number among others")
 def test_waba_id_given_as_phone_number_id(ready: World) -> None:
     waba = ready.fleet.wabas["number-04"]
     ready.numbers["number-04"]["whatsapp_phone_number_id"] = waba
@@ -87,6 +89,7 @@ def test_phone_number_given_as_its_id(ready: World) -> None:
     ("whatsapp_api_version", "24", "not of the form v24.0"),
     ("whatsapp_base_url", "http://api.example.com", "the credential would travel readable"),
 ])
+@pytest.mark.attack("accounted", "a wrong token, ID or variable of one number among others")
 def test_variable_missing_or_wrong_on_one_host(ready: World, variable: str, value: str | None, message: str) -> None:
     variables = ready.numbers["number-04"]
     variables.pop(variable, None)
@@ -177,6 +180,7 @@ def test_unwritable_vault_path(world: World) -> None:
     assert set(run.outcomes.values()) == {"skipped"}
 
 
+@pytest.mark.attack("accounted", "one keyring of two cannot be opened")
 def test_wrong_passphrase_for_one_keyring_leaves_the_other_key_alone(ready: World) -> None:
     (ready.keys / "default").rename(ready.folder / "kept")
     ready.environment["WHATSAPP_KEYRING_PASSPHRASE"] = "another-passphrase-entirely"
@@ -201,6 +205,7 @@ def test_api_unreachable(world: World) -> None:
     assert_nothing_done(world)
 
 
+@pytest.mark.attack("accounted", "the API vanishes while keys are published")
 def test_api_gone_while_publishing(ready: World) -> None:
     """Reading works, every POST is cut: the first wave of each key stops it, and every number says what is known of it."""
     ready.box.fault("*", "reset", method="POST", times=-1)

@@ -28,6 +28,7 @@ def pems(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("with_replica", [False, True])
+@pytest.mark.attack("kept", "a vault host that is put back from an old backup")
 def test_a_vault_host_put_back_from_an_old_backup_destroys_nothing(ready: World, with_replica: bool) -> None:
     """Numbers hold a pending key that the backup does not know: neither the endpoint nor the replica may lose it."""
     endpoint = ready.add_endpoint("endpoint-1")
@@ -50,6 +51,7 @@ def test_a_vault_host_put_back_from_an_old_backup_destroys_nothing(ready: World,
         assert {ready.fleet.held()[name] for name in own(ready)} == {ready.fingerprint("default", "current")}
 
 
+@pytest.mark.attack("kept", "restoring from a replica that knows less")
 def test_restoring_does_not_destroy_what_only_the_vault_host_has(ready: World) -> None:
     replica = ready.add_replica("replica-1")
     assert ready.run(**REPLICA).status == 0
@@ -91,6 +93,7 @@ def test_a_leaked_key_that_two_keyrings_have_is_revoked_in_both(ready: World) ->
     assert leaked not in ready.fleet.held().values()
 
 
+@pytest.mark.attack("accounted", "going back while the API does not show yet what it took")
 def test_going_back_from_what_the_api_does_not_show_yet(ready: World) -> None:
     """GET still shows the old key after a POST that was taken: the old key is sent all the same, or the new one would stay."""
     old = ready.fleet.old_keys["default"].fingerprint

@@ -143,6 +143,7 @@ def test_a_mixed_group_is_rotated(mixed: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("resumed", "the fate of a POST to a number that cannot be read is not known")
 def test_an_unreadable_number_whose_fate_is_not_known_is_sent_its_key_again(mixed: World) -> None:
     """The connection is cut for good after the key was taken; the record says that either may be held."""
     assert mixed.run(encryption_keys_replace_foreign=True).status == 0
@@ -164,6 +165,7 @@ def test_an_unreadable_number_whose_fate_is_not_known_is_sent_its_key_again(mixe
 
 
 @pytest.mark.slow
+@pytest.mark.attack("kept", "a number that cannot be read may hold a key past its retention")
 def test_a_key_that_an_unreadable_number_is_on_record_to_hold_is_kept(mixed: World) -> None:
     """It could not be sent the new key for months; the old one outlives its retention, and cannot be revoked."""
     assert mixed.run(encryption_keys_replace_foreign=True).status == 0
@@ -184,6 +186,7 @@ def test_a_key_that_an_unreadable_number_is_on_record_to_hold_is_kept(mixed: Wor
 
 
 @pytest.mark.slow
+@pytest.mark.attack("accounted", "a number fails in a wave, and the others go on or back")
 def test_a_failed_wave_goes_back_on_every_provider(mixed: World) -> None:
     assert mixed.run(encryption_keys_replace_foreign=True).status == 0
     before = mixed.fleet.held()
@@ -212,6 +215,7 @@ def test_two_keys_for_the_numbers_of_one_app_are_refused(mixed: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("secret", "a rotation at -vvvv with numbers of all providers")
 def test_no_secret_of_any_provider_shows(mixed: World) -> None:
     """At -vvvv, in success and while each API quotes the credential in its errors."""
     world, state = mixed, mixed.fleet.state

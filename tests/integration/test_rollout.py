@@ -40,6 +40,7 @@ def assert_report_is_true(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("proven", "an endpoint that did not load the new key")
 def test_an_endpoint_that_misses_the_key_stops_its_rotation_before_the_first_post(ready: World) -> None:
     """The other key, which that endpoint does not serve, goes on; after mending, the same command finishes with the same key."""
     ready.add_endpoint("endpoint-1")
@@ -72,6 +73,7 @@ def test_an_endpoint_that_misses_the_key_stops_its_rotation_before_the_first_pos
 
 
 @pytest.mark.slow
+@pytest.mark.attack("predicted", "check mode with replicas and endpoints")
 def test_check_mode_touches_neither_replica_nor_endpoint(ready: World) -> None:
     endpoint, replica = ready.add_endpoint("endpoint-1"), ready.add_replica("replica-1")
     options: dict[str, t.Any] = {"encryption_keys_force": True, "encryption_keys_replica_group": "whatsapp_replicas"}
@@ -114,6 +116,7 @@ def test_an_endpoint_that_is_only_a_url_is_proven_but_not_deployed_to(ready: Wor
     assert (done.status, ready.fingerprint("default", "current")) == (0, pending)
 
 
+@pytest.mark.attack("proven", "endpoints whose variables are wrong")
 def test_endpoints_that_cannot_be_used(ready: World) -> None:
     """Each is named with what is wrong; nothing is published."""
     ready.add_endpoint("endpoint-1", whatsapp_endpoint_url="", whatsapp_key_names=["partner"])
@@ -172,6 +175,7 @@ def test_hooks(ready: World) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("on_failure", ["stop", "rollback"])
+@pytest.mark.attack("accounted", "a number fails in a wave, and the others go on or back")
 def test_a_number_that_fails_in_wave_2_of_4(ready: World, on_failure: str) -> None:
     ready.add_endpoint("endpoint-1")
     for name in [name for name in ready.numbers if ready.fleet.key_name(name) == "partner"]:
@@ -241,6 +245,7 @@ def test_rolling_back_later(ready: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("proven", "a rollback to a key that an endpoint has no more")
 def test_rolling_back_is_refused_where_an_endpoint_does_not_prove_it(ready: World) -> None:
     old = ready.fleet.old_keys["default"].fingerprint
     assert ready.run(encryption_keys_force=True).status == 0
@@ -292,6 +297,7 @@ def test_revoking_a_leaked_key(ready: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("kept", "a retention below a week")
 def test_a_retention_below_a_week_is_refused(ready: World) -> None:
     run = ready.run(encryption_keys_retention="6d", encryption_keys_force=True)
     assert run.status == 2
@@ -303,6 +309,7 @@ def test_a_retention_below_a_week_is_refused(ready: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("recovered", "the vault host is lost, and its replica is not")
 def test_a_lost_vault_host_is_rebuilt_from_a_replica(ready: World) -> None:
     """Nothing is generated in its place meanwhile, and the command that the message names brings back every key."""
     replica = ready.add_replica("replica-1")
@@ -329,6 +336,7 @@ def test_a_lost_vault_host_is_rebuilt_from_a_replica(ready: World) -> None:
     assert replica.exists()
 
 
+@pytest.mark.attack("durable", "a replica that cannot be written")
 def test_nothing_is_published_without_the_replica(ready: World) -> None:
     replica = ready.add_replica("replica-1")
     replica.parent.mkdir()
@@ -368,6 +376,7 @@ def test_changing_the_passphrase(ready: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("accounted", "the API says success and keeps the old key")
 def test_the_api_says_success_and_keeps_the_old_key(ready: World) -> None:
     """GET says VALID, but for another key: that is not verified, and the wave stops."""
     ready.box.fault(ready.fleet.numbers["number-01"], "ignored_post", times=-1)
@@ -380,6 +389,7 @@ def test_the_api_says_success_and_keeps_the_old_key(ready: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("accounted", "a token expires in the middle of a rotation")
 def test_a_token_that_expires_while_rotating(ready: World) -> None:
     """What is done is kept and named; with a new token the next run finishes with the same key."""
     token = ready.fleet.state.tokens[ready.fleet.token(ready.fleet.wabas["number-01"])]

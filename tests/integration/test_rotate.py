@@ -33,6 +33,7 @@ def no_post(world: World) -> bool:
     return world.box.posts == []
 
 
+@pytest.mark.attack("predicted", "check mode before a first and a second rotation, compared with what they do")
 def test_first_run_second_run_and_prediction(vaulted: World) -> None:
     """The whole story of a rotation: what check mode predicts happens, all but the foreign number, and then nothing more."""
     world, fleet = vaulted, vaulted.fleet
@@ -95,6 +96,7 @@ def test_private_key_on_the_vault_host(vaulted: World) -> None:
     assert [p for p in others if b"PRIVATE KEY" in p.read_bytes()] == []
 
 
+@pytest.mark.attack("predicted", "check mode where there is nothing yet")
 def test_check_mode_on_an_empty_vault_host_writes_nothing(world: World) -> None:
     predicted = world.run("waba.flows.rotate", "--check", "--diff", encryption_keys_replace_foreign=True)
     assert predicted.status == 0, predicted.output
@@ -106,6 +108,7 @@ def test_check_mode_on_an_empty_vault_host_writes_nothing(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("predicted", "check mode of an import with a rotation in one run")
 def test_import_and_rotation_in_one_command_is_predicted(world: World) -> None:
     old = world.fleet.old_keys["default"]
     path = world.folder / "old-key.pem"
@@ -133,6 +136,7 @@ def test_drift_is_mended_without_a_new_key(vaulted: World) -> None:
     assert world.fingerprint("default", "current") == fleet.old_keys["default"].fingerprint
 
 
+@pytest.mark.attack("foreign", "a number with a foreign key in a rotated fleet")
 def test_foreign_key_replaced_by_its_fingerprint_only(world: World) -> None:
     world.import_old_keys()
     other = world.run(encryption_keys_replaceable_fingerprints=[world.fleet.old_keys["partner"].fingerprint])
@@ -154,6 +158,7 @@ def test_due_by_age(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("accounted", "numbers that fail for good among others")
 def test_failed_numbers_keep_the_key_pending_and_the_next_run_goes_on(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
@@ -178,6 +183,7 @@ def test_failed_numbers_keep_the_key_pending_and_the_next_run_goes_on(world: Wor
 
 
 @pytest.mark.slow
+@pytest.mark.attack("accounted", "a number that cannot be read among others")
 def test_a_number_that_cannot_be_read_is_left_behind_and_mended_later(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
@@ -192,6 +198,7 @@ def test_a_number_that_cannot_be_read_is_left_behind_and_mended_later(world: Wor
 
 
 @pytest.mark.slow
+@pytest.mark.attack("resumed", "faults that pass: errors, resets, throttling")
 def test_temporary_faults_are_survived(world: World) -> None:
     """Each of these is answered to one number, once; all numbers end on the new key."""
     world.import_old_keys()
@@ -214,6 +221,7 @@ def test_temporary_faults_are_survived(world: World) -> None:
     assert {world.fleet.held()[name] for name in own} == {world.fingerprint("default", "current")}
 
 
+@pytest.mark.attack("resumed", "ansible-playbook killed while it publishes")
 def test_killed_in_the_middle_the_next_run_uses_the_same_key(world: World) -> None:
     world.import_old_keys()
     del world.numbers[world.fleet.foreign]
@@ -249,6 +257,7 @@ def start(world: World, **variables: t.Any) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.attack("accounted", "the vault host is lost while keys are published")
 def test_vault_host_lost_while_publishing_the_table_still_shows(world: World, tmp_path: Path) -> None:
     """What was published is told, and the next run promotes it."""
     world.import_old_keys()

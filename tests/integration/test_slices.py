@@ -64,6 +64,7 @@ def awx(ready: World) -> Awx:
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.attack("kept", "a slice of a job that sees a part of the fleet")
 def test_every_slice_is_refused(awx: Awx, count: int) -> None:
     """Most lack the vault host; the one that has it sees a part of the fleet, whether or not its workflow is known."""
     slices = [job_inventory(awx.document, number, count) for number in range(1, count + 1)]

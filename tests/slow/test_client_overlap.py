@@ -10,6 +10,8 @@ import json
 import sys
 import textwrap
 
+import pytest
+
 from .estate import NAMES, Estate
 from .phone import Crowd, Line
 
@@ -42,6 +44,7 @@ def deploy_old_keys(estate: Estate) -> None:
     assert estate.run().status == 0
 
 
+@pytest.mark.attack("kept", "clients with cached keys send messages all through two rotations")
 def test_clients_see_no_failure_in_two_rotations(estate: Estate) -> None:
     deploy_old_keys(estate)
     keys = [estate.in_state("current")]

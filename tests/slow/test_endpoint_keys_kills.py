@@ -45,6 +45,7 @@ def test_sigkill_at_any_point_is_made_good_by_the_next_call(
 
 
 @pytest.mark.parametrize("spoilt", ["", "b"])
+@pytest.mark.attack("resumed", "a second call of another kind after a killed one")
 def test_a_key_that_a_killed_call_brought_is_removed_if_it_is_revoked_then(spoilt: str, host: Host, keys: Keys) -> None:
     """Also where no manifest ever came to name it."""
     victim = Victim(Case("a:current", "a:current b:pending"), host, keys)
@@ -62,6 +63,7 @@ def test_a_key_that_a_killed_call_brought_is_removed_if_it_is_revoked_then(spoil
     assert brought > 3
 
 
+@pytest.mark.attack("resumed", "a second call of another kind after a killed one")
 def test_a_second_kill_forgets_nothing_of_the_first(host: Host, keys: Keys) -> None:
     """The first call is killed when it has brought a key; the second, which still wants it, anywhere; the third revokes it."""
     host(ring(keys, "a:current"))

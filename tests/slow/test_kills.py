@@ -164,12 +164,14 @@ def finish(estate: Estate, states: dict[str, list[str]], playbook: str = ROTATE,
 
 
 @pytest.mark.parametrize("name", ROTATION)
+@pytest.mark.attack("resumed", "ansible-playbook and all its children killed at each stage of a run")
 def test_rotation(name: str, estate: Estate, chance: random.Random) -> None:
     variables = kill(estate, ROTATION[name], chance, encryption_keys_force=True)
     finish(estate, ROTATED, **variables)
 
 
 @pytest.mark.parametrize("name", OUTLIVED)
+@pytest.mark.attack("resumed", "ansible-playbook killed while its workers live on, and the next run beside them")
 def test_rotation_whose_workers_outlive_it(name: str, estate: Estate, chance: random.Random) -> None:
     """As they do on hosts that are reached over the network; the next run does not wait for them."""
     victim = follow(estate, OUTLIVED[name], chance, ROTATE, encryption_keys_force=True)
@@ -180,6 +182,7 @@ def test_rotation_whose_workers_outlive_it(name: str, estate: Estate, chance: ra
     finish(estate, ROTATED)
 
 
+@pytest.mark.attack("resumed", "ansible-playbook and all its children killed at each stage of a run")
 def test_rollback(small_estate: Estate, chance: random.Random) -> None:
     estate = small_estate
     assert estate.run(encryption_keys_force=True).status == 0
@@ -189,6 +192,7 @@ def test_rollback(small_estate: Estate, chance: random.Random) -> None:
     finish(estate, GONE_BACK, "waba.flows.rollback", encryption_keys_rollback_to=old)
 
 
+@pytest.mark.attack("resumed", "ansible-playbook and all its children killed at each stage of a run")
 def test_rollback_that_a_rotation_finishes(small_estate: Estate, chance: random.Random) -> None:
     """Once the keyring says so, every run goes there."""
     estate = small_estate
@@ -199,6 +203,7 @@ def test_rollback_that_a_rotation_finishes(small_estate: Estate, chance: random.
 
 
 @pytest.mark.parametrize("name", UNDO)
+@pytest.mark.attack("resumed", "ansible-playbook and all its children killed at each stage of a run")
 def test_going_back_after_a_failed_wave(name: str, small_estate: Estate, chance: random.Random) -> None:
     """What the killed run gave up stays given up; what it did not is gone on with."""
     estate = small_estate
@@ -215,6 +220,7 @@ def test_going_back_after_a_failed_wave(name: str, small_estate: Estate, chance:
 
 
 @pytest.mark.parametrize("name", REVOCATION)
+@pytest.mark.attack("resumed", "ansible-playbook and all its children killed at each stage of a run")
 def test_revocation(name: str, small_estate: Estate, chance: random.Random) -> None:
     estate = small_estate
     leaked = estate.world.fleet.old_keys["default"].fingerprint
@@ -223,6 +229,7 @@ def test_revocation(name: str, small_estate: Estate, chance: random.Random) -> N
 
 
 @pytest.mark.parametrize("name", PASSPHRASE_CHANGE)
+@pytest.mark.attack("resumed", "ansible-playbook and all its children killed at each stage of a run")
 def test_change_of_the_passphrase(name: str, estate: Estate, chance: random.Random) -> None:
     estate.passphrases.append(NEW_PASSPHRASE)
     change: dict[str, t.Any] = {"encryption_keys_force": True, "encryption_keys_new_passphrase": NEW_PASSPHRASE}

@@ -64,6 +64,7 @@ def name_each_other(runs: list[Run]) -> bool:
 
 
 @pytest.mark.parametrize("offset", offsets((0, 1), (1, 3), (6, 12)))
+@pytest.mark.attack("resumed", "two runs at once on one fleet")
 def test_both_forced(small_estate: Estate, offset: float) -> None:
     """They share one new key, or the second makes another one when the first is done."""
     estate = small_estate
@@ -75,6 +76,7 @@ def test_both_forced(small_estate: Estate, offset: float) -> None:
 
 
 @pytest.mark.parametrize("offset", offsets((0, 3)))
+@pytest.mark.attack("resumed", "two runs at once on one fleet")
 def test_one_forced(small_estate: Estate, offset: float) -> None:
     estate = small_estate
     runs = overlapping(estate, FORCED, Started(ROTATE, {}), offset)
@@ -83,6 +85,7 @@ def test_one_forced(small_estate: Estate, offset: float) -> None:
 
 
 @pytest.mark.parametrize("offset", offsets((0, 3), (4, 9)))
+@pytest.mark.attack("resumed", "two runs at once on one fleet")
 def test_rotation_and_rollback(small_estate: Estate, offset: float) -> None:
     """Who writes into the keyring last decides; numbers that got the other key meanwhile are brought there by the next run."""
     estate = small_estate
@@ -92,6 +95,7 @@ def test_rotation_and_rollback(small_estate: Estate, offset: float) -> None:
 
 
 @pytest.mark.parametrize("task", ["Put the keys on the endpoints", "Bring the replicas up to date"])
+@pytest.mark.attack("resumed", "two runs at once on one fleet")
 def test_a_run_that_lags_behind_takes_no_key_away(small_estate: Estate, task: str) -> None:
     """It knows nothing of the other run's key yet, which is on the endpoints, and held by numbers."""
     estate = small_estate

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import typing as t
 
+import pytest
+
 from tests.integration.conftest import World, shift
 
 
+@pytest.mark.attack("kept", "a number that cannot be read may hold a key past its retention")
 def test_a_key_that_an_unreachable_number_may_hold_outlives_its_retention(ready: World) -> None:
     """A week of daily runs, long after the retention: it is there until the number was read, and had its time afterwards."""
     endpoint, replica = ready.add_endpoint("endpoint-1"), ready.add_replica("replica-1")

@@ -899,6 +899,7 @@ def test_a_reload_is_owed_until_it_is_done(host: Host, keys: Keys) -> None:
     assert host(ring(keys, "a:retired b:current"), reload="owed")["reload_needed"] is False
 
 
+@pytest.mark.attack("durable", "the order of writing, syncing and naming, call by call")
 def test_the_marker_is_empty_and_durable_before_anything_else(
     host: Host, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -933,6 +934,7 @@ def test_the_marker_is_empty_and_durable_before_anything_else(
     assert (host.path / ".reload-owed").read_bytes() == b""
 
 
+@pytest.mark.attack("durable", "the order of writing, syncing and naming, call by call")
 def test_until_there_is_a_manifest_the_folders_are_made_durable(
     host: Host, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -525,6 +525,7 @@ def test_the_state_file(box: Box, keys: Keys, maker: Maker) -> None:
     assert second["created_at"] == second["promoted_at"] == "2026-03-11T12:00:00Z"
 
 
+@pytest.mark.attack("durable", "the order of writing, syncing and naming, call by call")
 def test_a_key_file_is_durable_before_the_state_names_it(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     rename, fsync = os.rename, os.fsync
@@ -545,6 +546,7 @@ def test_a_key_file_is_durable_before_the_state_names_it(box: Box, maker: Maker,
     assert events == [step for suffix in (".pem", ".pub", ".json") for step in ("fsync file", f"rename {suffix}", "fsync folder")]
 
 
+@pytest.mark.attack("durable", "the order of writing, syncing and naming, call by call")
 def test_until_there_is_a_state_every_parent_is_made_durable(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that was killed may have made them just now."""
     synced: set[tuple[int, int]] = set()

@@ -359,6 +359,7 @@ def test_force_takes_the_source_all_the_same(vault: Box, replica: Box, keys: Key
 # -- the order of things
 
 
+@pytest.mark.attack("durable", "the order of writing, syncing and naming, call by call")
 def test_the_state_names_no_key_that_is_not_durable_and_no_file_is_without_a_name(
     vault: Box, replica: Box, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
