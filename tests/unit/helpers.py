@@ -23,6 +23,7 @@ import typing as t
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from ansible.module_utils.common.parameters import PASS_VARS
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -124,6 +125,13 @@ class Clock:
         with self._lock:
             self.slept.append(seconds)
             self.time += seconds
+
+
+def internal_arguments(**options: t.Any) -> Params:
+    """Return what Ansible hands a module besides its options; newer versions are asked for the invocation."""
+    if "inject_invocation" in PASS_VARS:
+        options["inject_invocation"] = True
+    return {f"_ansible_{name}": value for name, value in options.items()}
 
 
 def module_params(spec: Spec, **given: t.Any) -> Params:

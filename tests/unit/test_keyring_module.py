@@ -14,7 +14,7 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.waba.flows.plugins.modules import whatsapp_flows_keyring
-from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params, body_pieces
+from ansible_collections.waba.flows.tests.unit.helpers import Keys, Params, body_pieces, internal_arguments
 from ansible_collections.waba.flows.tests.unit.keyring_box import (
     Maker,
     maker_fixture,
@@ -41,7 +41,7 @@ class Run:
     def __call__(self, state: str, **arguments: t.Any) -> Params:
         internal = {"check_mode": False, "diff": True, "remote_tmp": str(self._tmp), "keep_remote_files": False}
         given = {"path": str(self._tmp / "keys"), "passphrase": PASSPHRASE, "state": state, **arguments}
-        given.update({f"_ansible_{name}": value for name, value in internal.items()})
+        given.update(internal_arguments(**internal))
         self._patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
         self._patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # asked for by newer versions
         self._capsys.readouterr()

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from ansible_collections.waba.flows.plugins.module_utils import _argspec, _host_argspec, _http, _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey
-from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, body_pieces
+from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, body_pieces, internal_arguments
 from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_number, make_state
 
 PACKAGE = "ansible_collections.waba.flows.plugins"
@@ -47,7 +47,7 @@ class Run:
 
     def __call__(self, module: str, *, check_mode: bool = False, diff: bool = False, **arguments: t.Any) -> Params:
         internal = {"check_mode": check_mode, "diff": diff, "remote_tmp": str(self._tmp), "keep_remote_files": False}
-        arguments = {**arguments, **{f"_ansible_{name}": value for name, value in internal.items()}}
+        arguments = {**arguments, **internal_arguments(**internal)}
         self._patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
         self._patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # asked for by newer versions
         controller = sys.modules.get("ansible.module_utils._internal")  # of newer versions
