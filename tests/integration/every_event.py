@@ -35,7 +35,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible is not type
                 stream.write(f"{self._shown(item)}\n")
 
     def _shown(self, item: t.Any) -> str:
-        task = getattr(item, "_task", item)
-        # Every plugin has to ask for itself whether it may show arguments; those of Ansible do.
-        given = "" if getattr(task, "no_log", False) else f"{getattr(task, 'args', None)!r} {getattr(task, 'vars', None)!r}"
-        return f"{item!r} {task!r} {given} {getattr(item, '_result', None)!r} {getattr(item, 'custom', None)!r}"
+        # Every plugin has to ask for itself whether it may show arguments; those of Ansible do, and show them before templating.
+        given = "" if getattr(item, "no_log", False) else f"{getattr(item, 'args', None)!r} {getattr(item, 'vars', None)!r}"
+        return f"{item!r} {given} {getattr(item, '_result', None)!r} {getattr(item, 'custom', None)!r}"

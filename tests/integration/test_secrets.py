@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
+import http.server
 import json
+import shutil
+import threading
 import typing as t
 from pathlib import Path
 
@@ -44,6 +47,34 @@ def make_secretive(world: World) -> World:
 @pytest.fixture
 def secretive(world: World) -> World:
     return make_secretive(world)
+
+
+class Echo:
+    """A server that answers with all that it is sent."""
+
+    def __init__(self) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), EchoHandler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class EchoHandler(http.server.BaseHTTPRequestHandler):
+    """See Echo."""
+
+    def do_POST(self) -> None:
+        given = f"{self.requestline}\n{self.headers}\n{self.rfile.read(int(self.headers['Content-Length'])).decode()}".encode()
+        self.send_response(200)
+        self.send_header("X-Echo", self.requestline)
+        self.send_header("Content-Length", str(len(given)))
+        self.end_headers()
+        self.wfile.write(given)
+
+    def log_message(self, *args: object) -> None:
+        """Not on the screen."""
 
 
 def rotate(world: World, places: Places, *arguments: str, **variables: t.Any) -> tuple[Run, dict[str, str]]:
@@ -114,3 +145,166 @@ def test_no_secret_shows(secretive: World, failure: str) -> None:
         for path in secretive.keys.joinpath("default").glob("*.pem"):
             path.unlink()
     assert_nothing_shows(secretive, texts, **more)
+
+
+# -- what is rarer: other ways to show things, and other failures
+
+
+def proof_fails(world: World) -> dict[str, str]:
+    """The endpoint answers with all that it got, also in a header, and its URL holds a secret."""
+    echo = Echo()
+    secret = "canary-of-the-url-3391"
+    endpoint = world.endpoints["endpoint-1"]
+    world.add_hosts("whatsapp_endpoints", endpoint_1={
+        **endpoint.inventory(), "whatsapp_endpoint_url": f"{echo.url}/flow?key={secret}", "whatsapp_app_secret": APP_SECRET})
+    world.closing.callback(echo.close)
+    return {"secret of the URL": secret}
+
+
+def post_fails(world: World) -> dict[str, str]:
+    """Each POST is applied, and then the connection breaks, or an error quotes the token."""
+    for index, name in enumerate(world.numbers):
+        token = world.fleet.token(world.fleet.wabas[name])
+        kind = ["applied_then_reset", "applied_then_error", "truncated"][index % 3]
+        world.box.fault(world.fleet.numbers[name], kind, method="POST", times=-1, status=500, code=131000, message=f"{token} failed")
+    return {}
+
+
+def tls_fails(world: World) -> None:
+    """The API's port speaks no TLS."""
+    for variables in world.numbers.values():
+        variables["whatsapp_base_url"] = world.box.base_url.replace("http:", "https:")
+
+
+def keyring_damaged(world: World) -> None:
+    (world.keys / "default").mkdir(parents=True)
+    (world.keys / "default" / "keyring.json").write_text('{"schema": 1, "generations": [{"id": "')
+
+
+def hooks_fail(world: World) -> None:
+    """The user's own tasks fail with what they were given."""
+    for name in ("deploy", "reload"):
+        tasks = [{"ansible.builtin.fail": {"msg": "{{ [encryption_keys_deployment | default(''), encryption_keys_endpoint | default('')] }}"}}]
+        (world.folder / f"{name}.yml").write_text(json.dumps(tasks))
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A rotation that goes wrong, the arguments of ansible-playbook, and what Ansible is set to show it with."""
+
+    wrong: Wrong
+    arguments: tuple[str, ...] = ("-vvvv", "--diff")
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hooks: bool = False
+
+
+CASES = {
+    "quiet": Case(token_echoed, ("--diff",), {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}),
+    "check": Case(lambda world: None, ("-v", "--diff", "--check"), {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}),
+    "proof": Case(proof_fails, environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}),
+    "post": Case(post_fails, environment={"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}),
+    "tls": Case(tls_fails),
+    "keyring": Case(keyring_damaged),
+    "hooks": Case(hooks_fail, hooks=True),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.attack("secret", "other callback plugins and verbosities, check mode, failing POSTs, proofs, TLS, hooks, a damaged keyring")
+@pytest.mark.parametrize("name", CASES)
+def test_no_secret_shows_in_other_ways(secretive: World, name: str) -> None:
+    case = CASES[name]
+    places = Places(secretive)
+    secretive.environment.update(case.environment)
+    more = case.wrong(secretive) or {}
+    hooks = {f"encryption_keys_{hook}_tasks": str(secretive.folder / f"{hook}.yml") for hook in ("deploy", "reload")}
+    run, texts = rotate(secretive, places, *case.arguments, encryption_keys_replace_foreign=True, encryption_keys_verify_timeout=1,
+                        encryption_keys_prove_timeout=2, **(hooks if case.hooks else {}))
+    assert (run.status == 0) == (name == "check"), run.output
+    assert_nothing_shows(secretive, texts, **more)
+
+
+@pytest.mark.slow
+@pytest.mark.attack("secret", "a vault host and an API host behind ssh, the environment and command lines of their processes while they run")
+def test_no_secret_shows_on_hosts_behind_ssh(secretive: World, sshd: Sshd) -> None:
+    """The token is one of the control node's environment alone."""
+    for number in secretive.numbers.values():
+        del number["whatsapp_access_token"]
+    (waba,) = {secretive.fleet.wabas["number-01"]}
+    secretive.environment["WHATSAPP_ACCESS_TOKEN"] = secretive.fleet.token(waba)
+    secretive.vaults["vault"] = sshd.vault()
+    secretive.add_hosts("api", api_1=sshd.vault())
+    places = Places(secretive, sshd.process.pid)
+    run, texts = rotate(secretive, places, encryption_keys_replace_foreign=True, encryption_keys_api_host="api-1",
+                        encryption_keys_max_failures=-1)
+    assert secretive.fleet.held()["number-01"] == secretive.fingerprint("default", "pending"), run.output
+    assert "python" in texts["command lines"]
+    assert "SSH_CONNECTION" in texts["environment on hosts behind ssh"]
+    assert_nothing_shows(secretive, texts)
+
+
+# -- errors that nobody foresaw
+
+BROKEN = {
+    "module_utils/_runs.py": ("run_single", "run_info", "run_many"),
+    "module_utils/_keyring_run.py": ("run_keyring",),
+    "module_utils/_endpoint_keys.py": ("run_endpoint_keys",),
+    "module_utils/_ping.py": ("run_ping",),
+    "plugin_utils/_inventory_rows.py": ("tokens_by_account",),
+    "module_utils/_wabas.py": ("read_numbers",),
+}
+RAISE = "\n\ndef {}(*args, **kwargs):\n    raise RuntimeError(f'broken with {{args!r}} {{kwargs!r}}')\n"
+ODD = "p\"w'd\\0 canary <odd>"
+
+
+def broken_collection(collections: Path, folder: Path) -> Path:
+    """Return a copy of the collection whose functions raise an error that quotes all that they were given."""
+    shutil.copytree(collections, folder)
+    for name, functions in BROKEN.items():
+        path = folder / "ansible_collections" / "waba" / "flows" / "plugins" / name
+        text = path.read_text(encoding="utf-8")
+        assert all(function in text for function in functions)
+        path.write_text(text + "".join(RAISE.format(function) for function in functions), encoding="utf-8")
+    return folder
+
+
+def crash_tasks() -> list[dict[str, t.Any]]:
+    """Return a task for each module, with a secret in each option for one, and the filter: none is under no_log."""
+    token, app_secret, password = ("{{ lookup('ansible.builtin.env', 'A_%s') }}" % name for name in ("TOKEN", "SECRET", "PASSWORD"))
+    key = "-----BEGIN PUBLIC KEY-----"
+    row = {"phone_number_id": "1", "access_token": token, "business_public_key": key}
+    odd = {"phone_number_id": "2", "provider": "on_premises", "base_url": "http://127.0.0.1:9", "username": "u",
+           "password": password}
+    modules: dict[str, dict[str, t.Any]] = {
+        "whatsapp_business_encryption": row,
+        "whatsapp_business_encryption_info": {"phone_numbers": [{"phone_number_id": "1"}, odd], "access_token": token},
+        "whatsapp_business_encryption_fleet": {"phone_numbers": [row, {**odd, "business_public_key": key}], "app_secret": app_secret},
+        "whatsapp_flows_keyring": {"path": "/nowhere", "passphrase": token, "import_passphrase": app_secret},
+        "whatsapp_flows_endpoint_keys": {"path": "/nowhere", "passphrase": token, "keys": []},
+        "whatsapp_flows_endpoint_ping": {"url": "https://flows.example.com", "app_secret": app_secret, "business_public_key": key},
+    }
+    tasks: list[dict[str, t.Any]] = [{f"waba.flows.{name}": options} for name, options in modules.items()]
+    later = [{**task, "async": 60, "poll": 1} for task in tasks[:3]]  # as modules in processes of their own
+    filters = [{"ansible.builtin.debug": {"msg": token.replace("}}", "| waba.flows.encryption_keys('tokens_problem') }}")}}]
+    return [{**task, "ignore_errors": True} for task in (*tasks, *later, *filters)]
+
+
+@pytest.mark.attack("secret", "functions of each module, of the filter and of the inventory plugin raise errors that quote all that they were "
+                              "given, at -vvvv and with tracebacks")
+def test_an_error_that_nobody_foresaw_shows_no_secret(world: World, tmp_path: Path) -> None:
+    token = world.fleet.token("9")
+    world.collections = broken_collection(world.collections, tmp_path / "broken")
+    world.environment.update(A_TOKEN=token, A_SECRET=APP_SECRET, A_PASSWORD=ODD)
+    places = Places(world)
+    source = world.folder / "broken.whatsapp_phone_numbers.yml"
+    source.write_text(json.dumps({
+        "plugin": "waba.flows.whatsapp_phone_numbers", "waba_ids": ["1"], "access_token": token, "app_secret": APP_SECRET}))
+    with places.watch() as watch:
+        run = world.play(crash_tasks(), "-vvvv", "-i", str(source))
+    texts = places.found(run, watch)
+    assert run.output.count("An unexpected RuntimeError stopped the work") >= 11, run.output
+    for place in ("temporary files while it runs", "temporary files of the hosts"):
+        del texts[place]  # what is asynchronous reads its options from a file
+    assert leaks(texts, {"token": token, "app secret": APP_SECRET, "odd password": ODD}) == {}
+    assert "phone_numbers" in texts["system log"]
+    assert ".ansible_async" in texts["home folder"]
