@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleError, AnsibleFilterError
+from jinja2 import TemplateError
 
+from ansible_collections.waba.flows.plugins.module_utils._errors import defect_of
 from ansible_collections.waba.flows.plugins.plugin_utils import (
     _audit as audit,
 )
@@ -37,6 +39,7 @@ from ansible_collections.waba.flows.plugins.plugin_utils import (
 from ansible_collections.waba.flows.plugins.plugin_utils import (
     _report as report,
 )
+from ansible_collections.waba.flows.plugins.plugin_utils._step_error import StepError
 
 Rows = inventory.Rows
 
@@ -90,8 +93,12 @@ def encryption_keys(value: t.Any, step: str, **arguments: t.Any) -> t.Any:
         raise AnsibleFilterError(f"encryption_keys has no step '{step}'; there are {', '.join(sorted(STEPS))}.")
     try:
         return STEPS[step](value, **arguments)
-    except ValueError as error:
+    except StepError as error:
         raise AnsibleFilterError(str(error)) from None
+    except (AnsibleError, TemplateError):  # of a variable, and told as that
+        raise
+    except Exception as error:
+        raise AnsibleFilterError(str(defect_of(error))) from None
 
 
 class FilterModule:

@@ -212,8 +212,9 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
+from jinja2 import TemplateError
 
-from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions, WabaError
+from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions, WabaError, defect_of
 from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of, max_workers, total_timeout
 from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Connection
@@ -265,6 +266,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self._fill(self._reading(cache))
         except WabaError as error:
             raise AnsibleParserError(str(error)) from None
+        except (AnsibleError, TemplateError):  # of the file, or of a template in it
+            raise
+        except Exception as error:
+            raise AnsibleParserError(str(defect_of(error))) from None
 
     # -- options
 

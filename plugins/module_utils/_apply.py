@@ -13,7 +13,7 @@ import dataclasses
 import time
 import typing as t
 
-from ._errors import Interrupted, KeyConflict, NotReadable, NotVerified, WabaError
+from ._errors import KeyConflict, NotReadable, NotVerified, WabaError, defect_of
 from ._http import Job
 from ._reconcile import CHANGING, VALID, Desired, Outcome, PublishedKey, decide, is_met
 
@@ -121,10 +121,10 @@ def _recorded(done: Applied) -> t.Iterator[None]:
     except WabaError as error:
         done.error = error
     except Exception as error:
-        # One number's surprise must not take the results of the others with it. Its text is left out: it may hold anything.
+        # One number's surprise must not take the results of the others with it.
         if done.attempts:
             done.changed, done.after = True, None
-        done.error = Interrupted(f"An unexpected {type(error).__name__} stopped the work.", "This is a defect: please report it.")
+        done.error = defect_of(error)
 
 
 def _conflict(before: PublishedKey) -> KeyConflict:

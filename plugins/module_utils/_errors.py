@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import traceback
 import typing as t
 
 
@@ -69,9 +71,16 @@ class NotVerified(WabaError):
 
 
 class Interrupted(WabaError):
-    """An error that is none of ours stopped the work on one number."""
+    """An error that is none of ours stopped the work on one number, or of the whole task."""
 
     outcome_unknown = True
+
+
+def defect_of(error: BaseException) -> Interrupted:
+    """Return what may be shown of an error that nobody foresaw: its class, and where it came from. Its text may hold anything."""
+    steps = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(f"{step.name} in {os.path.basename(step.filename)}:{step.lineno}" for step in reversed(steps))
+    return Interrupted(f"An unexpected {type(error).__name__} stopped the work ({where}).", "This is a defect: please report it.")
 
 
 class MissingLibrary(WabaError):

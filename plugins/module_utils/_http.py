@@ -11,11 +11,10 @@ Nothing here knows Ansible or a provider. What went wrong is raised as a typed e
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
 import ipaddress
 import json
+import logging
 import random
 import re
 import ssl
@@ -23,7 +22,7 @@ import threading
 import time
 import typing as t
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import SplitResult, quote, quote_plus, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ._budget import ALL, Budget, regained_in
 from ._errors import (
@@ -38,6 +37,7 @@ from ._errors import (
     WabaError,
     require_library,
 )
+from ._masking import masked
 
 try:
     import requests
@@ -45,6 +45,8 @@ try:
     from requests.utils import get_environ_proxies
     from urllib3.exceptions import NewConnectionError
 
+    # urllib3 logs the whole URL, with its query, of an answer whose headers are malformed. Ansible's log file would have it.
+    logging.getLogger("urllib3").propagate = False
     REQUESTS_VERSION: str | None = requests.__version__
 except ImportError:
     REQUESTS_VERSION = None
@@ -146,17 +148,6 @@ class HttpOptions:
     retries: int
     verify: bool | str
     url_option: str = "base_url"
-
-
-def _forms(secret: str) -> t.Iterator[str]:
-    """Yield a secret as it is, and as peers may echo it: percent-encoded, escaped, in base64."""
-    yield secret
-    for quoted in (quote(secret, "", errors="replace"), quote(secret, errors="replace"), quote_plus(secret, errors="replace")):
-        yield quoted
-        yield re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), quoted)
-    yield html.escape(secret)
-    yield json.dumps(secret)[1:-1]
-    yield base64.b64encode(secret.encode(errors="replace")).decode().rstrip("=")
 
 
 def check_base_url(url: str, allow_http: bool) -> str:
@@ -305,7 +296,7 @@ class HttpClient:
     ) -> None:
         self._transport = transport
         self._options = options
-        self._secrets: list[str] = []
+        self._secrets: set[str] = set()
         self.keep_secret(*secrets)
         self.budget = budget or Budget(clock)
         self._sleep = sleep or transport.sleep
@@ -313,14 +304,11 @@ class HttpClient:
 
     def keep_secret(self, *secrets: str) -> None:
         """Have these taken out of every message as well: what the API handed out, such as a token."""
-        forms = {form for one in secrets if one for form in _forms(one)}
-        self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
+        self._secrets = {*self._secrets, *filter(None, secrets)}
 
     def redact(self, text: str) -> str:
-        """Return the text with every secret of this client blotted out."""
-        for secret in self._secrets:
-            text = text.replace(secret, "********")
-        return text
+        """Return the text with every secret of this client blotted out, in whatever form and also where it is cut."""
+        return masked(text, self._secrets)
 
     def call(self, request: Request, classify: t.Callable[[Answer], WabaError | None], job: Job) -> Answer:
         """Send a request, again where that is safe, and return an answer that C(classify) finds no error in.

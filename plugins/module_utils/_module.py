@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._errors import MissingLibrary, WabaError
+from ._errors import MissingLibrary, WabaError, defect_of
 from ._host_argspec import Spec
 
 Result = dict[str, t.Any]
@@ -21,11 +21,13 @@ Result = dict[str, t.Any]
 class Module(AnsibleModule):  # type: ignore[misc]
     """An AnsibleModule that hides private keys, also one that was given where a public one belongs.
 
-    AnsibleModule writes its options to syslog, and into what it returns, before anybody has looked at them.
+    AnsibleModule writes its options to syslog, and into what it returns, before anybody has looked at them. Lists and mappings
+    are written as Python shows them, with quotes and backslashes escaped, and so no secret with one of these would be found.
     """
 
     def _log_invocation(self) -> None:
         self._hide_private_keys()
+        self.no_log_values.update(repr(secret)[1:-1] for secret in list(self.no_log_values))
         super()._log_invocation()
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> None:
@@ -34,9 +36,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
         super().fail_json(msg, **kwargs)
 
     def _hide_private_keys(self) -> None:
-        """Have each private key among the options masked, as it is and as it looks within the text of a list or mapping."""
-        for text in private_keys(self.params):
-            self.no_log_values.update((text, repr(text)[1:-1]))
+        """Have each private key among the options masked."""
+        self.no_log_values.update(private_keys(self.params))
 
 
 def texts(value: t.Any) -> t.Iterator[str]:
@@ -52,13 +53,16 @@ def texts(value: t.Any) -> t.Iterator[str]:
 
 
 def attempt(work: t.Callable[[], Result]) -> Result:
-    """Return what C(work) returns, or its error as a failed result."""
+    """Return what C(work) returns, or its error as a failed result. No other error leaves it, as Ansible would show its text."""
     try:
         return work()
     except MissingLibrary as error:
         return {"failed": True, "msg": f"{missing_required_lib(error.library)} {error.message}", "error": error.as_dict()}
     except WabaError as error:
         return {"failed": True, "msg": str(error), "error": error.as_dict()}
+    except Exception as error:
+        defect = defect_of(error)
+        return {"failed": True, "msg": str(defect), "error": defect.as_dict()}
 
 
 def private_keys(params: t.Any) -> t.Iterator[str]:

@@ -19,7 +19,7 @@ import json
 import re
 import typing as t
 
-from ._errors import ApiError, Interrupted, InvalidOptions, WabaError
+from ._errors import ApiError, InvalidOptions, WabaError, defect_of
 from ._http import Answer, Deadline, HttpClient, HttpOptions, Job, Request, Transport
 from ._providers._base import ACCESS_TOKEN
 from ._providers._bodies import unexpected
@@ -338,9 +338,8 @@ class _Round:
             return future.result()
         except WabaError as error:
             self._reading.failures.append(Failure(what, error))
-        except Exception as error:  # its text may quote a header
-            unknown = Interrupted(f"An error of the collection's own ({type(error).__name__}).", "Please report it.")
-            self._reading.failures.append(Failure(what, unknown))
+        except Exception as error:
+            self._reading.failures.append(Failure(what, defect_of(error)))
         return []
 
 

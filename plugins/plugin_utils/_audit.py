@@ -17,6 +17,7 @@ from ansible_collections.waba.flows.plugins.module_utils._reconcile import MISMA
 from ._inventory_rows import Row, Rows, serves
 from ._keyring_rows import NO_ANSWER, said
 from ._plan import as_list
+from ._step_error import StepError
 
 SCHEMA = 1  # docs/audit-schema.json
 VERDICTS = ("current", "pending", "retired", "foreign", "absent", "mismatch", "unknown", "unreachable")
@@ -30,12 +31,12 @@ _RUN = "The next run of waba.flows.rotate mends it."
 
 
 def accepted_verdicts(value: t.Any) -> list[str]:
-    """Return the verdicts that an audit accepts. Raises ValueError for one that there is not."""
+    """Return the verdicts that an audit accepts. Raises StepError for one that there is not."""
     found = [str(item) for item in as_list(value)]
     wrong = [item for item in found if item not in VERDICTS]
     if wrong:
         known = ", ".join(VERDICTS)
-        raise ValueError(f"encryption_keys_audit_accept: there is no verdict {', '.join(wrong)}; there are {known}.")
+        raise StepError(f"encryption_keys_audit_accept: there is no verdict {', '.join(wrong)}; there are {known}.")
     return found
 
 

@@ -23,6 +23,7 @@ from ansible_collections.waba.flows.plugins.module_utils._keys import normalise_
 from ansible_collections.waba.flows.plugins.module_utils._manifest import manifest_of
 
 from ._inventory_rows import Row, Rows
+from ._step_error import StepError
 
 NO_ANSWER = "It gave no answer."
 
@@ -77,7 +78,7 @@ def replica_view(results: Rows) -> dict[str, t.Any]:
 def keyrings_of(results: Rows, fingerprint: str) -> list[str]:
     """Return the names of the keys that have a generation, which can be several after an import.
 
-    Raises ValueError where none has.
+    Raises StepError where none has.
     """
     wanted = normalised([fingerprint], "the fingerprint given").pop()
     found = [str(result["item"]) for result in results
@@ -87,26 +88,26 @@ def keyrings_of(results: Rows, fingerprint: str) -> list[str]:
     unread = [f"{result['item']}: {said(result, NO_ANSWER)}" for result in results if "generations" not in result]
     known = [f"{g['fingerprint']} ({result['item']}, {g['state']})" for result in results for g in result.get("generations", [])]
     because = f" Not readable: {'; '.join(unread).rstrip('.')}." if unread else ""
-    raise ValueError(f"No keyring of these numbers has the key {wanted}. Known: {', '.join(known) or 'none'}.{because}")
+    raise StepError(f"No keyring of these numbers has the key {wanted}. Known: {', '.join(known) or 'none'}.{because}")
 
 
 def aim(results: Rows, fingerprint: str) -> Rows:
     """Return the keyring row for a rollback: the one key that has the generation, with it as the key to publish.
 
-    Raises ValueError where it cannot be gone back to.
+    Raises StepError where it cannot be gone back to.
     """
     names, wanted = keyrings_of(results, fingerprint), normalised([fingerprint], "the fingerprint given").pop()
     if len(names) > 1:
-        raise ValueError(
+        raise StepError(
             f"{wanted} is in the keyrings {', '.join(names)}: say which is meant by an encryption_keys_group with the numbers of "
             "one."
         )
     result = next(result for result in results if result["item"] == names[0])
     target = next(g for g in result["generations"] if g["fingerprint"] == wanted)
     if target["state"] not in ("retired", "current"):
-        raise ValueError(f"{wanted} is {target['state']}; only a retired key can be gone back to.")
+        raise StepError(f"{wanted} is {target['state']}; only a retired key can be gone back to.")
     if not target.get("usable") or not target.get("business_public_key"):
-        raise ValueError(f"The private key of {wanted} is not on the vault host or cannot be opened; nothing was changed.")
+        raise StepError(f"The private key of {wanted} is not on the vault host or cannot be opened; nothing was changed.")
     to_publish = {"fingerprint": wanted, "business_public_key": target["business_public_key"], "state": target["state"]}
     return keyring_rows([{**result, "to_publish": to_publish}])
 
@@ -182,11 +183,11 @@ def deployed_rows(results: Rows) -> Rows:
 def deployment(ring: Row, taken: Rows) -> dict[str, t.Any]:
     """Return a key as the user's own deployment tasks take it: C(key_name), C(manifest), and C(files) by name (encrypted).
 
-    Raises ValueError where the private keys were to be taken and were not: without them C(files) means no change of keys.
+    Raises StepError where the private keys were to be taken and were not: without them C(files) means no change of keys.
     """
     lost = [said(result, NO_ANSWER) for result in taken if result["item"] == ring["name"] and result.get("exported") is None]
     if lost:
-        raise ValueError(f"The vault host did not hand the keys of '{ring['name']}' over: {lost[0]}")
+        raise StepError(f"The vault host did not hand the keys of '{ring['name']}' over: {lost[0]}")
     bundle = bundles([ring], taken)[0]
     files = {f"{identity}.pem": pem for identity, pem in bundle["private_keys"].items()}
     fields = {field.name for field in dataclasses.fields(Generation)}
@@ -241,4 +242,4 @@ def normalised(fingerprints: t.Iterable[str], what: str) -> set[str]:
     try:
         return {normalise_fingerprint(str(item)) for item in fingerprints}
     except WabaError as error:
-        raise ValueError(f"{what}: {error}") from None
+        raise StepError(f"{what}: {error}") from None

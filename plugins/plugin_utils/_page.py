@@ -23,6 +23,8 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import UNMET
 
+from ._step_error import StepError
+
 Row = dict[str, t.Any]
 Rows = list[Row]
 
@@ -93,12 +95,12 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def checked(document: t.Any) -> Row:
-    """Return the document if it is one that can be read here. Raises ValueError that says why not."""
+    """Return the document if it is one that can be read here. Raises StepError that says why not."""
     if not isinstance(document, dict):
-        raise ValueError("This is no report: it is not a JSON object.")
+        raise StepError("This is no report: it is not a JSON object.")
     schema = document.get("schema")
     if isinstance(schema, bool) or schema != SCHEMA:
-        raise ValueError(
+        raise StepError(
             f"The schema of this report is {schema!r}, and this version of waba.flows reads {SCHEMA}: use the "
             "version that made it, or a newer one."
         )
@@ -201,7 +203,7 @@ def _many(count: int, one: str) -> str:
 def page_parts(document: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the parts of the page of a report; the template calls them encryption_keys_page.
 
-    C(document) is a rotation report or an audit report. Raises ValueError for one of another schema.
+    C(document) is a rotation report or an audit report. Raises StepError for one of another schema.
     """
     report = checked(document)
     kind = text(report.get("kind"))

@@ -30,6 +30,7 @@ from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
 from ._inventory_rows import Row, Rows
 from ._keyring_rows import normalised, said
 from ._records import not_noted
+from ._step_error import StepError
 
 _KEPT = ("name", "phone_number_id", "provider", "key_holder", "key_name", "before", "after", "status", "target", "outcome",
          "message", "readable", "source", "may_hold")
@@ -191,23 +192,23 @@ def as_list(value: t.Any) -> list[t.Any]:
 
 
 def retention_days(text: str) -> float:
-    """Return a retention in days. Raises ValueError."""
+    """Return a retention in days. Raises StepError."""
     try:
         return parse_duration(text, "encryption_keys_retention") / 86400
     except WabaError as error:
-        raise ValueError(str(error)) from None
+        raise StepError(str(error)) from None
 
 
 def wave_sizes(sizes: t.Sequence[t.Any]) -> list[tuple[int, bool]]:
-    """Return the sizes of the waves, each with whether it is in percent. Raises ValueError."""
+    """Return the sizes of the waves, each with whether it is in percent. Raises StepError."""
     found = []
     for size in as_list(sizes):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(%?)\s*", str(size))
         if match is None or int(match.group(1)) < 1 or (match.group(2) and int(match.group(1)) > 100):
-            raise ValueError(f"encryption_keys_waves: '{size}' is not a number from 1 on, or a percentage from 1% to 100%.")
+            raise StepError(f"encryption_keys_waves: '{size}' is not a number from 1 on, or a percentage from 1% to 100%.")
         found.append((int(match.group(1)), bool(match.group(2))))
     if not found:
-        raise ValueError("encryption_keys_waves is empty; for all numbers at once set it to ['100%'].")
+        raise StepError("encryption_keys_waves is empty; for all numbers at once set it to ['100%'].")
     return found
 
 

@@ -15,7 +15,7 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tests.awx.store import Row, Store, Values
-from tests.integration.test_secrets import Scanner
+from tests.integration.secret_scan import Scanner
 
 from .conftest import LOGIN, NEEDED, PASSWORD, REPOSITORY, ROOT, SECRETS, Setup
 

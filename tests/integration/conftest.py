@@ -151,6 +151,7 @@ class World:
         self.inventory = fleet.inventory(box.base_url, local_vault())
         self.environment = {"WHATSAPP_KEYRING_PASSPHRASE": PASSPHRASE, "WHATSAPP_ENDPOINT_PASSPHRASE": ENDPOINT_PASSPHRASE}
         self.endpoints: dict[str, Endpoint] = {}
+        self.closing = contextlib.ExitStack()
 
     @property
     def numbers(self) -> dict[str, Inventory]:
@@ -191,7 +192,8 @@ class World:
         return t.cast("dict[str, t.Any]", json.loads(newest.read_text(encoding="utf-8")))
 
     def stop(self) -> None:
-        """End the endpoints."""
+        """End the endpoints, and what else a test has started."""
+        self.closing.close()
         for endpoint in self.endpoints.values():
             endpoint.stop()
 

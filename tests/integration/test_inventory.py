@@ -16,7 +16,7 @@ from tests.sandbox import Business, Token
 
 from .awx_job import example_project
 from .conftest import APP_SECRET, BIN, ROOT, Run, World
-from .test_secrets import Scanner
+from .secret_scan import Scanner
 
 BUSINESS = "101100000000001"
 NAME = "x.whatsapp_phone_numbers.yml"

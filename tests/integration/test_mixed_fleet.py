@@ -17,7 +17,7 @@ from tests.sandbox import DEFAULT_TOKEN, PROVIDERS, Account, Sandbox, make_mixed
 
 from .conftest import World, files, shift
 from .test_rollout import assert_report_is_true
-from .test_secrets import ProcessList, Scanner
+from .secret_scan import Places, Scanner
 
 
 def _variables(base_url: str, name: str, account: Account) -> Inventory:

@@ -18,7 +18,7 @@ import pytest
 
 from .awx_job import SOURCE, VAULT, answers, example_project, imported, injected, job_inventory, write_script
 from .conftest import APP_SECRET, ENDPOINT_PASSPHRASE, PASSPHRASE, World
-from .test_secrets import Scanner, secrets_of
+from .secret_scan import Scanner, secrets_of
 
 WRONG_TOKEN = "EAAcanary-wrong-token-of-the-job-8802"
 SECRET_VARIABLES = {

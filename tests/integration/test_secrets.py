@@ -1,98 +1,35 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets: at -vvvv, in success and failure, none shows anywhere but in its place."""
+"""Secrets: whatever happens and however much is asked to be shown, none is anywhere but in its place."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import subprocess
+import dataclasses
+import http.server
+import json
+import shutil
 import threading
-import time
 import typing as t
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from .conftest import APP_SECRET, ENDPOINT_PASSPHRASE, PASSPHRASE, World
+from tests.fleet import OldKey, example_fleet
+from tests.sandbox import Sandbox
+
+from .conftest import APP_SECRET, Run, Sshd, World, running_sshd
+from .secret_scan import FORMS, Places, Scanner, Watch, encodings, leaks, secrets_of
+
+IMPORT = {
+    "encryption_keys_import_private_key_path": "{folder}/old-key.pem",
+    "encryption_keys_import_passphrase": "{{{{ lookup('ansible.builtin.file', '{folder}/old-passphrase') }}}}",
+}
 
 
-class Scanner:
-    """Finds secrets in text, as they are and in the forms that they travel in."""
-
-    def __init__(self, secrets: t.Mapping[str, str]) -> None:
-        self._needles = {
-            form: name for name, secret in secrets.items()
-            for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")[:-1])
-        }
-
-    def find(self, text: str) -> set[str]:
-        """Return the names of the secrets that a text holds."""
-        return {name for needle, name in self._needles.items() if needle in text}
-
-
-FORMS = {"PKCS#8": serialization.PrivateFormat.PKCS8, "PKCS#1": serialization.PrivateFormat.TraditionalOpenSSL}
-
-
-def private_material(world: World) -> dict[str, str]:
-    """Return each private key of keyrings, replicas and endpoints in plain, a piece a line, and its encrypted form."""
-    pieces = {}
-    places = {world.keys: PASSPHRASE, world.folder / "replica-1": PASSPHRASE, world.folder / "endpoint-1": ENDPOINT_PASSPHRASE}
-    for path, passphrase in ((path, word) for folder, word in places.items() for path in folder.rglob("*.pem")):
-        key = serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
-        for label, form in FORMS.items():
-            plain = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-            pieces.update({f"{path} {label} {i}": line for i, line in enumerate(plain.decode().splitlines()[2:-2])})
-        pieces.update({f"{path} encrypted {i}": line for i, line in enumerate(path.read_text().splitlines()[6:-2])})
-    return pieces
-
-
-def secrets_of(world: World) -> dict[str, str]:
-    secrets = {f"token {waba}": world.fleet.token(waba) for waba in set(world.fleet.wabas.values())}
-    secrets.update({
-        f"proof {waba}": hmac.new(APP_SECRET.encode(), world.fleet.token(waba).encode(), hashlib.sha256).hexdigest()
-        for waba in set(world.fleet.wabas.values())
-    })
-    secrets.update({f"old passphrase {name}": key.passphrase for name, key in world.fleet.old_keys.items()})
-    return {
-        **secrets, "app secret": APP_SECRET, "passphrase": PASSPHRASE, "endpoint passphrase": ENDPOINT_PASSPHRASE,
-        **private_material(world),
-    }
-
-
-class ProcessList(threading.Thread):
-    """Reads the command lines of all processes while a run goes on."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[str] = set()
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                except OSError:
-                    continue  # it ended meanwhile
-            time.sleep(0.01)
-
-    def __enter__(self) -> ProcessList:
-        self.start()
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self._ended.set()
-        self.join()
-
-
-@pytest.fixture
-def secretive(world: World) -> World:
-    """A world in which every kind of secret is in use."""
+def make_secretive(world: World) -> World:
+    """Have every kind of secret in use."""
     for variables in world.numbers.values():
         variables["whatsapp_app_secret"] = APP_SECRET
     for token in world.fleet.state.tokens.values():
@@ -102,87 +39,272 @@ def secretive(world: World) -> World:
     endpoint.stop()
     endpoint.start()
     world.add_replica("replica-1")
-    path = world.folder / "old-key.pem"
-    path.write_bytes(world.fleet.old_keys["default"].private_pem)
-    world.environment.update(ANSIBLE_LOG_PATH=str(world.folder / "ansible.log"), ANSIBLE_CACHE_PLUGIN="ansible.builtin.jsonfile",
-                             ANSIBLE_CACHE_PLUGIN_CONNECTION=str(world.folder / "facts"))
+    (world.folder / "old-key.pem").write_bytes(world.fleet.old_keys["default"].private_pem)
+    (world.folder / "old-passphrase").write_text(world.fleet.old_keys["default"].passphrase)
     return world
 
 
-def rotate_with_import(world: World) -> str:
-    """Run the rotation at -vvvv with --diff, and return all that it wrote and all command lines while it ran."""
+@pytest.fixture
+def secretive(world: World) -> World:
+    return make_secretive(world)
+
+
+class Echo:
+    """A server that answers with all that it is sent."""
+
+    def __init__(self) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), EchoHandler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class EchoHandler(http.server.BaseHTTPRequestHandler):
+    """See Echo."""
+
+    def do_POST(self) -> None:
+        given = f"{self.requestline}\n{self.headers}\n{self.rfile.read(int(self.headers['Content-Length'])).decode()}".encode()
+        self.send_response(200)
+        self.send_header("X-Echo", self.requestline)
+        self.send_header("Content-Length", str(len(given)))
+        self.end_headers()
+        self.wfile.write(given)
+
+    def log_message(self, *args: object) -> None:
+        """Not on the screen."""
+
+
+def rotate(world: World, places: Places, *arguments: str, **variables: t.Any) -> tuple[Run, dict[str, str]]:
+    """Rotate with an import; return the run, and by place what it left, when the files are sound again."""
     options: dict[str, t.Any] = {
-        "encryption_keys_import_private_key_path": str(world.folder / "old-key.pem"),
-        "encryption_keys_import_passphrase": "{{ lookup('ansible.builtin.file', '%s') }}" % (world.folder / "old-passphrase"),
-        "encryption_keys_force": True, "encryption_keys_replica_group": "whatsapp_replicas",
+        **{name: value.format(folder=world.folder) for name, value in IMPORT.items()}, **places.outputs(),
+        "encryption_keys_force": True, "encryption_keys_replica_group": "whatsapp_replicas", **variables,
     }
-    (world.folder / "old-passphrase").write_text(world.fleet.old_keys["default"].passphrase)
-    with ProcessList() as processes:
-        run = world.run("waba.flows.rotate", "-vvvv", "--diff", **options)
-    assert any("ansible-playbook" in line for line in processes.seen)
-    own = {"inventory.json", "old-key.pem", "old-passphrase"}  # what the test itself wrote secrets to
-    own_folders = {world.keys, world.folder / "replica-1", *(endpoint.keys for endpoint in world.endpoints.values())}
-    files = [p for p in world.folder.rglob("*") if p.is_file() and not own_folders & set(p.parents) and p.name not in own]
-    files += list(world.keys.glob("report-*.json"))
-    assert any(path.name == "ansible.log" for path in files)
-    return "\n".join([run.output, *processes.seen, *(path.read_text(errors="replace") for path in files)])
+    with places.watch() as watch:
+        run = world.run("waba.flows.rotate", *(arguments or ("-vvvv", "--diff")), **options)
+    return run, places.found(run, watch)
 
 
-@pytest.mark.attack("secret", "a rotation with every kind of secret at -vvvv that succeeds, or fails in several ways")
-@pytest.mark.parametrize("failure", [None, pytest.param("ssh", marks=pytest.mark.slow), "token", "server", "passphrase"])
-def test_no_secret_shows(request: pytest.FixtureRequest, secretive: World, failure: str | None) -> None:
-    world = secretive
-    if failure == "ssh":  # none, but the vault host is another one
-        world.vaults["vault"] = request.getfixturevalue("sshd").vault()
-    elif failure == "token":
-        world.fleet.state.tokens.clear()  # the API answers 190 to all
-    elif failure == "server":
-        echo = f"Malformed access token {world.fleet.token(world.fleet.wabas['number-01'])}"
-        world.box.fault("*", "error", status=400, code=190, message=echo, times=-1)
-    elif failure == "passphrase":
-        tasks = [{"waba.flows.whatsapp_flows_keyring": {"path": str(world.keys), "passphrase": "another-passphrase"}}]
-        assert world.play(tasks).status == 0
-        for path in world.keys.rglob("*.pem"):
-            path.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
-    text = rotate_with_import(world)
+def assert_nothing_shows(world: World, texts: dict[str, str], **more: str) -> None:
+    """No secret is anywhere; what is searched was there to be searched."""
+    used = {"standard output", "log file", "system log", "command lines", "JUnit files", "tree files", "events", "fact cache"}
+    assert {place for place in used if not texts[place]} <= {"fact cache"}
+    assert leaks(texts, {**secrets_of(world), **more}) == {}
+
+
+# -- what goes wrong, by name: each returns what is secret beside what always is
+
+Wrong = t.Callable[[World], t.Optional[t.Dict[str, str]]]
+
+
+def token_refused(world: World) -> None:
+    """The API answers 190 to all."""
+    world.fleet.state.tokens.clear()
+
+
+def token_echoed(world: World) -> dict[str, str]:
+    """Each number is answered with the token in another form, in a message, in details, and in a header."""
+    forms = list(encodings(world.fleet.token(world.fleet.wabas["number-01"])).values())
+    halves = {}
+    for index, name in enumerate(world.numbers):
+        token = world.fleet.token(world.fleet.wabas[name])
+        halves.update({f"first half {token}": token[:len(token) // 2], f"second half {token}": token[len(token) // 2:]})
+        echo = [*encodings(token).values(), token[:len(token) // 2], token[len(token) // 2:]][index % (len(forms) + 2)]
+        error = {"code": 190, "message": f"Malformed access token {echo}", "type": echo, "fbtrace_id": echo,
+                 "error_data": {"details": f"it was {echo}"}}
+        members: dict[str, t.Any] = {"status": 400, "body": json.dumps({"error": error}), "headers": {"X-Echo": echo}}
+        if index % 3 == 2:
+            members = {"status": 200, "body": f"You sent {echo}", "content_type": "text/plain", "headers": {"WWW-Authenticate": echo}}
+        world.box.fault(world.fleet.numbers[name], "body", times=-1, **members)
+    return halves
+
+
+def passphrase_wrong(world: World) -> None:
+    """The keyring is under another passphrase, and its keys are damaged."""
+    tasks = [{"waba.flows.whatsapp_flows_keyring": {"path": str(world.keys), "passphrase": "another-passphrase"}}]
+    assert world.play(tasks).status == 0
+    for path in world.keys.rglob("*.pem"):
+        path.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+
+
+FAILURES: dict[str, Wrong] = {"nothing": lambda world: None, "token": token_refused, "echo": token_echoed, "passphrase": passphrase_wrong}
+
+
+@pytest.mark.attack("secret", "a rotation with every kind of secret at -vvvv, with --diff, tracebacks and arguments asked for, that "
+                              "succeeds, or fails in several ways")
+@pytest.mark.parametrize("failure", FAILURES)
+def test_no_secret_shows(secretive: World, failure: str) -> None:
+    places = Places(secretive)
+    more = FAILURES[failure](secretive) or {}
+    run, texts = rotate(secretive, places, encryption_keys_replace_foreign=True)
+    assert (run.status == 0) == (failure == "nothing"), run.output
     if failure == "passphrase":
-        for path in world.keys.joinpath("default").glob("*.pem"):
+        for path in secretive.keys.joinpath("default").glob("*.pem"):
             path.unlink()
-    scanner = Scanner(secrets_of(world))
-    assert scanner.find(text) == set()
-    assert "PRIVATE KEY-----" not in text
+    assert_nothing_shows(secretive, texts, **more)
 
 
-@pytest.mark.parametrize("module", ["whatsapp_business_encryption", "whatsapp_business_encryption_fleet"])
-@pytest.mark.parametrize("wrong", [{}, {"retries": "many"}])
-def test_a_private_key_given_as_the_public_one_is_not_echoed(world: World, module: str, wrong: dict[str, t.Any]) -> None:
-    """Neither where the key is refused, nor where another option is wrong before the key is looked at."""
-    old = world.fleet.old_keys["default"]
-    key = serialization.load_pem_private_key(old.private_pem, old.passphrase.encode())
-    pem = key.private_bytes(serialization.Encoding.PEM, FORMS["PKCS#8"], serialization.NoEncryption()).decode()
-    number = {"phone_number_id": "1", "business_public_key": pem}
-    options = number if module == "whatsapp_business_encryption" else {"phone_numbers": [number]}
-    world.environment.update(ANSIBLE_LOG_PATH=str(world.folder / "ansible.log"), ANSIBLE_INJECT_INVOCATION="true")
-    run = world.play([{f"waba.flows.{module}": {**options, **wrong, "access_token": "a-token-0123456789"}}], "-vvvv")
-    assert run.status != 0
-    assert ("many" if wrong else "private key was given") in run.output
-    text = run.output + (world.folder / "ansible.log").read_text()
-    assert Scanner({str(i): line for i, line in enumerate(pem.splitlines()[1:-1])}).find(text) == set()
+# -- what is rarer: other ways to show things, and other failures
 
 
-def test_the_scanner_finds_what_is_planted(world: World) -> None:
-    """A scanner that finds nothing proves nothing."""
-    assert world.run(encryption_keys_replace_foreign=True).status == 0
-    secrets = secrets_of(world)
-    scanner = Scanner(secrets)
-    assert len(secrets) > 50
-    for name, secret in secrets.items():
-        assert name in scanner.find(f"some text {secret} more")
-        assert name in scanner.find(f"some text {quote(secret, safe='')} more")
-        assert name in scanner.find(base64.b64encode(secret.encode()).decode())
-    assert scanner.find("nothing here") == set()
-    with ProcessList() as processes:
-        subprocess.run(["sh", "-c", ": planted-in-a-command-line; sleep 0.3"], check=True)
-    assert Scanner({"planted": "planted-in-a-command-line"}).find("\n".join(processes.seen)) == {"planted"}
-    leak = world.play([{"ansible.builtin.debug": {"msg": "{{ hostvars['number-01'].whatsapp_access_token }}"}}])
-    assert scanner.find(leak.output)
+def proof_fails(world: World) -> dict[str, str]:
+    """The endpoint answers with all that it got, also in a header, and its URL holds a secret."""
+    echo = Echo()
+    secret = "canary-of-the-url-3391"
+    endpoint = world.endpoints["endpoint-1"]
+    world.add_hosts("whatsapp_endpoints", endpoint_1={
+        **endpoint.inventory(), "whatsapp_endpoint_url": f"{echo.url}/flow?key={secret}", "whatsapp_app_secret": APP_SECRET})
+    world.closing.callback(echo.close)
+    return {"secret of the URL": secret}
+
+
+def post_fails(world: World) -> dict[str, str]:
+    """Each POST is applied, and then the connection breaks, or an error quotes the token."""
+    for index, name in enumerate(world.numbers):
+        token = world.fleet.token(world.fleet.wabas[name])
+        kind = ["applied_then_reset", "applied_then_error", "truncated"][index % 3]
+        world.box.fault(world.fleet.numbers[name], kind, method="POST", times=-1, status=500, code=131000, message=f"{token} failed")
+    return {}
+
+
+def tls_fails(world: World) -> None:
+    """The API's port speaks no TLS."""
+    for variables in world.numbers.values():
+        variables["whatsapp_base_url"] = world.box.base_url.replace("http:", "https:")
+
+
+def keyring_damaged(world: World) -> None:
+    (world.keys / "default").mkdir(parents=True)
+    (world.keys / "default" / "keyring.json").write_text('{"schema": 1, "generations": [{"id": "')
+
+
+def hooks_fail(world: World) -> None:
+    """The user's own tasks fail with what they were given."""
+    for name in ("deploy", "reload"):
+        tasks = [{"ansible.builtin.fail": {"msg": "{{ [encryption_keys_deployment | default(''), encryption_keys_endpoint | default('')] }}"}}]
+        (world.folder / f"{name}.yml").write_text(json.dumps(tasks))
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A rotation that goes wrong, the arguments of ansible-playbook, and what Ansible is set to show it with."""
+
+    wrong: Wrong
+    arguments: tuple[str, ...] = ("-vvvv", "--diff")
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hooks: bool = False
+
+
+CASES = {
+    "quiet": Case(token_echoed, ("--diff",), {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}),
+    "check": Case(lambda world: None, ("-v", "--diff", "--check"), {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}),
+    "proof": Case(proof_fails, environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}),
+    "post": Case(post_fails, environment={"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}),
+    "tls": Case(tls_fails),
+    "keyring": Case(keyring_damaged),
+    "hooks": Case(hooks_fail, hooks=True),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.attack("secret", "other callback plugins and verbosities, check mode, failing POSTs, proofs, TLS, hooks, a damaged keyring")
+@pytest.mark.parametrize("name", CASES)
+def test_no_secret_shows_in_other_ways(secretive: World, name: str) -> None:
+    case = CASES[name]
+    places = Places(secretive)
+    secretive.environment.update(case.environment)
+    more = case.wrong(secretive) or {}
+    hooks = {f"encryption_keys_{hook}_tasks": str(secretive.folder / f"{hook}.yml") for hook in ("deploy", "reload")}
+    run, texts = rotate(secretive, places, *case.arguments, encryption_keys_replace_foreign=True, encryption_keys_verify_timeout=1,
+                        encryption_keys_prove_timeout=2, **(hooks if case.hooks else {}))
+    assert (run.status == 0) == (name == "check"), run.output
+    assert_nothing_shows(secretive, texts, **more)
+
+
+@pytest.mark.slow
+@pytest.mark.attack("secret", "a vault host and an API host behind ssh, the environment and command lines of their processes while they run")
+def test_no_secret_shows_on_hosts_behind_ssh(secretive: World, sshd: Sshd) -> None:
+    """The token is one of the control node's environment alone."""
+    for number in secretive.numbers.values():
+        del number["whatsapp_access_token"]
+    (waba,) = {secretive.fleet.wabas["number-01"]}
+    secretive.environment["WHATSAPP_ACCESS_TOKEN"] = secretive.fleet.token(waba)
+    secretive.vaults["vault"] = sshd.vault()
+    secretive.add_hosts("api", api_1=sshd.vault())
+    places = Places(secretive, sshd.process.pid)
+    run, texts = rotate(secretive, places, encryption_keys_replace_foreign=True, encryption_keys_api_host="api-1",
+                        encryption_keys_max_failures=-1)
+    assert secretive.fleet.held()["number-01"] == secretive.fingerprint("default", "pending"), run.output
+    assert "python" in texts["command lines"]
+    assert "SSH_CONNECTION" in texts["environment on hosts behind ssh"]
+    assert_nothing_shows(secretive, texts)
+
+
+# -- errors that nobody foresaw
+
+BROKEN = {
+    "module_utils/_runs.py": ("run_single", "run_info", "run_many"),
+    "module_utils/_keyring_run.py": ("run_keyring",),
+    "module_utils/_endpoint_keys.py": ("run_endpoint_keys",),
+    "module_utils/_ping.py": ("run_ping",),
+    "plugin_utils/_inventory_rows.py": ("tokens_by_account",),
+    "module_utils/_wabas.py": ("read_numbers",),
+}
+RAISE = "\n\ndef {}(*args, **kwargs):\n    raise RuntimeError(f'broken with {{args!r}} {{kwargs!r}}')\n"
+ODD = "p\"w'd\\0 canary <odd>"
+
+
+def broken_collection(collections: Path, folder: Path) -> Path:
+    """Return a copy of the collection whose functions raise an error that quotes all that they were given."""
+    shutil.copytree(collections, folder)
+    for name, functions in BROKEN.items():
+        path = folder / "ansible_collections" / "waba" / "flows" / "plugins" / name
+        text = path.read_text(encoding="utf-8")
+        assert all(function in text for function in functions)
+        path.write_text(text + "".join(RAISE.format(function) for function in functions), encoding="utf-8")
+    return folder
+
+
+def crash_tasks() -> list[dict[str, t.Any]]:
+    """Return a task for each module, with a secret in each option for one, and the filter: none is under no_log."""
+    token, app_secret, password = ("{{ lookup('ansible.builtin.env', 'A_%s') }}" % name for name in ("TOKEN", "SECRET", "PASSWORD"))
+    key = "-----BEGIN PUBLIC KEY-----"
+    row = {"phone_number_id": "1", "access_token": token, "business_public_key": key}
+    odd = {"phone_number_id": "2", "provider": "on_premises", "base_url": "http://127.0.0.1:9", "username": "u",
+           "password": password}
+    modules: dict[str, dict[str, t.Any]] = {
+        "whatsapp_business_encryption": row,
+        "whatsapp_business_encryption_info": {"phone_numbers": [{"phone_number_id": "1"}, odd], "access_token": token},
+        "whatsapp_business_encryption_fleet": {"phone_numbers": [row, {**odd, "business_public_key": key}], "app_secret": app_secret},
+        "whatsapp_flows_keyring": {"path": "/nowhere", "passphrase": token, "import_passphrase": app_secret},
+        "whatsapp_flows_endpoint_keys": {"path": "/nowhere", "passphrase": token, "keys": []},
+        "whatsapp_flows_endpoint_ping": {"url": "https://flows.example.com", "app_secret": app_secret, "business_public_key": key},
+    }
+    tasks: list[dict[str, t.Any]] = [{f"waba.flows.{name}": options} for name, options in modules.items()]
+    later = [{**task, "async": 60, "poll": 1} for task in tasks[:3]]  # as modules in processes of their own
+    filters = [{"ansible.builtin.debug": {"msg": token.replace("}}", "| waba.flows.encryption_keys('tokens_problem') }}")}}]
+    return [{**task, "ignore_errors": True} for task in (*tasks, *later, *filters)]
+
+
+@pytest.mark.attack("secret", "functions of each module, of the filter and of the inventory plugin raise errors that quote all that they were "
+                              "given, at -vvvv and with tracebacks")
+def test_an_error_that_nobody_foresaw_shows_no_secret(world: World, tmp_path: Path) -> None:
+    token = world.fleet.token("9")
+    world.collections = broken_collection(world.collections, tmp_path / "broken")
+    world.environment.update(A_TOKEN=token, A_SECRET=APP_SECRET, A_PASSWORD=ODD)
+    places = Places(world)
+    source = world.folder / "broken.whatsapp_phone_numbers.yml"
+    source.write_text(json.dumps({
+        "plugin": "waba.flows.whatsapp_phone_numbers", "waba_ids": ["1"], "access_token": token, "app_secret": APP_SECRET}))
+    with places.watch() as watch:
+        run = world.play(crash_tasks(), "-vvvv", "-i", str(source))
+    texts = places.found(run, watch)
+    assert run.output.count("An unexpected RuntimeError stopped the work") >= 11, run.output
+    for place in ("temporary files while it runs", "temporary files of the hosts"):
+        del texts[place]  # what is asynchronous reads its options from a file
+    assert leaks(texts, {"token": token, "app secret": APP_SECRET, "odd password": ODD}) == {}
+    assert "phone_numbers" in texts["system log"]
+    assert ".ansible_async" in texts["home folder"]
