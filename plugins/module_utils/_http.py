@@ -44,6 +44,7 @@ from ._errors import (
 try:
     import requests
     from requests.utils import get_environ_proxies
+    from urllib3.exceptions import ReadTimeoutError
 
     from ._connections import BoundedAdapter
 
@@ -57,6 +58,8 @@ USER_AGENT = "waba.flows (Ansible collection)"
 # An answer of these APIs is below 1 kB, a page of 100 numbers below 100 kB.
 MAX_BODY_BYTES = 2 * 1024 * 1024
 _USAGE = ("call_count", "total_cputime", "total_time", "estimated_time_to_regain_access")
+# Neither infinity, nor what is no number, nor an integer of thousands of digits goes into a result.
+_BEYOND_RECKONING = 1e15
 Done = t.TypeVar("Done")
 
 _FIRST_BACKOFF = 0.5
@@ -421,7 +424,7 @@ class HttpClient:
                     outcome_unknown=not attempt.unsent,
                 ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = Answer(response.status_code, headers, body, _decode(body), self._clock() - started)
+        answer = Answer(response.status_code, headers, body, decode(body), self._clock() - started)
         usage = _usage(headers)
         job.tally.saw(usage)
         self.budget.answered(job.account, usage, answer.status < 300)
@@ -486,7 +489,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _is_about_a_certificate(error: BaseException) -> bool:
     """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
-    return any(isinstance(item, ssl.SSLCertVerificationError) for item in _chain(error))
+    own = "CertificateError"  # that of urllib3 1.26, for another name
+    return any(isinstance(item, ssl.SSLCertVerificationError) or type(item).__name__ == own for item in _chain(error))
 
 
 def _is_no_http(error: BaseException) -> bool:
@@ -511,6 +515,9 @@ def _read_body(response: requests.Response, url_option: str) -> bytes:
     except (InvalidAnswer, OutOfTime):
         raw.close()
         raise
+    except ReadTimeoutError as error:
+        raw.close()
+        raise requests.exceptions.ReadTimeout(error) from error
     except Exception as error:  # urllib3's errors, which requests would wrap only in its own reading functions
         raw.close()
         raise requests.exceptions.ConnectionError(error) from error
@@ -527,11 +534,19 @@ def _still_arriving(deadline: Deadline, attempt: Attempt) -> DeadlineExceeded:
     )
 
 
-def _decode(body: bytes) -> t.Any:
+def decode(body: bytes) -> t.Any:
+    """Return the JSON document of a body; None where it is none, or ambiguous: of a member that is there twice, which one counts?"""
     try:
-        return json.loads(body.decode("utf-8"))
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         return None
+
+
+def _each_once(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member is there twice")
+    return members
 
 
 def _root_cause(error: BaseException) -> str:
@@ -569,7 +584,8 @@ def _header(headers: dict[str, str], name: str) -> t.Any:
 
 def _numbers(row: dict[str, t.Any]) -> dict[str, float]:
     values = {name: row.get(name) for name in _USAGE}
-    return {name: value for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    return {name: value for name, value in values.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _BEYOND_RECKONING}
 
 
 def wait_asked(headers: dict[str, str]) -> float | None:
