@@ -12,6 +12,7 @@ Nothing here knows Ansible or a provider. What went wrong is raised as a typed e
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import ipaddress
 import json
 import logging
@@ -25,6 +26,7 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import SplitResult, urlsplit
 
 from ._budget import ALL, Budget, regained_in
+from ._connections import Attempt, OutOfTime, attempt_of
 from ._errors import (
     ApiError,
     ConnectionFailed,
@@ -41,9 +43,10 @@ from ._masking import masked
 
 try:
     import requests
-    from requests.adapters import HTTPAdapter
     from requests.utils import get_environ_proxies
-    from urllib3.exceptions import NewConnectionError
+    from urllib3.exceptions import ReadTimeoutError
+
+    from ._connections import BoundedAdapter
 
     # urllib3 logs the whole URL, with its query, of an answer whose headers are malformed. Ansible's log file would have it.
     logging.getLogger("urllib3").propagate = False
@@ -57,6 +60,8 @@ USER_AGENT = "waba.flows (Ansible collection)"
 # An answer of these APIs is below 1 kB, a page of 100 numbers below 100 kB.
 MAX_BODY_BYTES = 2 * 1024 * 1024
 _USAGE = ("call_count", "total_cputime", "total_time", "estimated_time_to_regain_access")
+# Neither infinity, nor what is no number, nor an integer of thousands of digits goes into a result.
+_BEYOND_RECKONING = 1e15
 Done = t.TypeVar("Done")
 
 _FIRST_BACKOFF = 0.5
@@ -253,7 +258,7 @@ class Transport:
         session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         session.headers.clear()
         session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"})
-        adapter = HTTPAdapter(pool_connections=self._pool_size, pool_maxsize=self._pool_size)
+        adapter = BoundedAdapter(pool_connections=self._pool_size, pool_maxsize=self._pool_size)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
@@ -388,38 +393,48 @@ class HttpClient:
         """Send once. Raises a TransportError that says whether the request may have arrived."""
         timeout = self.begin(job)
         started = self._clock()
-        try:
-            response = self._transport.session(self._options.verify).request(
-                request.method, request.url, params=request.query, headers=request.headers,
-                data=request.form if request.body is None else request.body,
-                timeout=(timeout, timeout), allow_redirects=False, stream=True,
-                proxies=self._transport.proxies(request.url),
-            )
-            if 300 <= response.status_code < 400:
-                # A redirect could lead the credential to another host, so none is followed.
-                response.raw.close()
-                raise InvalidAnswer(
-                    f"{host_only(request.url)} answered with a redirect (HTTP {response.status_code}); it was not followed.",
-                    f"Check {self._options.url_option}.", http_status=response.status_code,
-                )
+        with attempt_of(timeout, job.deadline.remaining) as attempt:
             try:
-                body = _read_body(response, job.deadline, timeout, self._options.url_option)
-            finally:
-                response.raw.release_conn()
-        except requests.RequestException as error:
-            raise self._transport_error(error, request.url, timeout) from None
-        except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
-            raise ConnectionFailed(
-                f"The connection to {host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again."
-            ) from None
+                response = self._transport.session(self._options.verify).request(
+                    request.method, request.url, params=request.query, headers=request.headers,
+                    data=request.form if request.body is None else request.body,
+                    timeout=(timeout, timeout), allow_redirects=False, stream=True,
+                    proxies=self._transport.proxies(request.url),
+                )
+                body = self._body_of(response, request.url)
+            except OutOfTime:
+                raise _still_arriving(job.deadline, attempt) from None
+            except requests.RequestException as error:
+                raise self._transport_error(error, request.url, timeout, attempt) from None
+            except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
+                raise ConnectionFailed(
+                    f"The connection to {host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again.",
+                    outcome_unknown=not attempt.unsent,
+                ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = Answer(response.status_code, headers, body, _decode(body), self._clock() - started)
+        answer = Answer(response.status_code, headers, body, decode(body), self._clock() - started)
         usage = _usage(headers)
         job.tally.saw(usage)
         self.budget.answered(job.account, usage, answer.status < 300)
         return answer
 
-    def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
+    def _body_of(self, response: requests.Response, url: str) -> bytes:
+        """Return the body of an answer whose connection can be used again then. Raises InvalidAnswer, or an error of requests."""
+        status = response.status_code
+        if status < 200 or 300 <= status < 400:
+            # After an interim answer comes another, which the next request on this connection would take for its own. A redirect
+            # could lead the credential to another host, so none is followed.
+            response.raw.close()
+            what = "nothing but an interim answer" if status < 200 else "a redirect"
+            done = "" if status < 200 else "; it was not followed"
+            raise InvalidAnswer(f"{host_only(url)} answered with {what} (HTTP {status}){done}.",
+                                f"Check {self._options.url_option}.", http_status=status)
+        try:
+            return _read_body(response, self._options.url_option)
+        finally:
+            response.raw.release_conn()
+
+    def _transport_error(self, error: requests.RequestException, url: str, timeout: float, attempt: Attempt) -> TransportError:
         """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query.
 
         Raises InvalidOptions where requests finds that the URL is none.
@@ -433,16 +448,18 @@ class HttpClient:
                 f"The TLS connection to {host} was not accepted: {cause}.",
                 "Name the CA with ca_path; validate_certs: false gives up the protection.", outcome_unknown=False,
             )
-        unsent = isinstance(error, requests.exceptions.ConnectTimeout) or _was_not_connected(error)
         if isinstance(error, requests.exceptions.Timeout):
             return Timeout(
                 f"{host} did not answer within {timeout:.1f} s.", "Check the network, or raise timeout or total_timeout.",
-                outcome_unknown=not unsent,
+                outcome_unknown=not attempt.unsent,
             )
-        what = "cannot be reached" if unsent else "closed the connection before a whole answer had arrived"
+        if not attempt.unsent and _is_no_http(error):
+            return InvalidAnswer(f"{host} answered with something that is not HTTP: {cause}.",
+                                 f"Check {self._options.url_option}, the network and proxy settings.", retryable=True)
+        what = "cannot be reached" if attempt.unsent else "closed the connection before a whole answer had arrived"
         return ConnectionFailed(
             f"{host} {what}: {cause}.", f"Check {self._options.url_option}, the network and proxy settings.",
-            outcome_unknown=not unsent,
+            outcome_unknown=not attempt.unsent,
         )
 
 
@@ -460,62 +477,64 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _is_about_a_certificate(error: BaseException) -> bool:
     """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
-    return any(isinstance(item, ssl.SSLCertVerificationError) for item in _chain(error))
+    own = "CertificateError"  # that of urllib3 1.26, for another name
+    return any(isinstance(item, ssl.SSLCertVerificationError) or type(item).__name__ == own for item in _chain(error))
 
 
-def _was_not_connected(error: BaseException) -> bool:
-    """Tell whether no connection came about: refused, unreachable, or the name did not resolve."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    reason = getattr(reason, "original_error", reason)  # within a ProxyError
-    return isinstance(reason, NewConnectionError)
+def _is_no_http(error: BaseException) -> bool:
+    """Tell whether what arrived breaks the rules of HTTP, as other than by its end."""
+    cut = (http.client.RemoteDisconnected, http.client.IncompleteRead)
+    return isinstance(error, requests.exceptions.InvalidHeader) or any(
+        isinstance(item, http.client.HTTPException) and not isinstance(item, cut) for item in _chain(error)
+    )
 
 
-def _read_body(response: requests.Response, deadline: Deadline, timeout: float, url_option: str) -> bytes:
-    """Read the whole body, checking the deadline at each piece that arrives, so that a slow drip cannot outlast it."""
+def _read_body(response: requests.Response, url_option: str) -> bytes:
+    """Read the whole body, which is one of bounded size. Raises InvalidAnswer, OutOfTime, or an error of requests."""
     raw = response.raw
     read_some: t.Callable[[int], bytes] = getattr(raw, "read1", raw.read)
-    size = 65536 if hasattr(raw, "read1") else 128
     body = bytearray()
     expected = response.headers.get("Content-Length", "")
     try:
-        while True:
-            socket = getattr(getattr(raw, "connection", None), "sock", None)
-            if socket is not None:  # so that a pause between two pieces cannot outlast the deadline either
-                socket.settimeout(max(0.001, min(timeout, deadline.remaining())))
-            piece = read_some(size)
-            if not piece:
-                break
+        while piece := read_some(65536):
             body += piece
             if len(body) > MAX_BODY_BYTES:
                 raise InvalidAnswer(f"The answer is larger than {MAX_BODY_BYTES} bytes.", f"Check {url_option}.")
-            if deadline.remaining() <= 0:
-                raise _still_arriving(deadline)
-    except (InvalidAnswer, DeadlineExceeded):
+    except (InvalidAnswer, OutOfTime):
         raw.close()
         raise
+    except ReadTimeoutError as error:
+        raw.close()
+        raise requests.exceptions.ReadTimeout(error) from error
     except Exception as error:  # urllib3's errors, which requests would wrap only in its own reading functions
         raw.close()
-        if deadline.remaining() <= 0:
-            raise _still_arriving(deadline) from None
         raise requests.exceptions.ConnectionError(error) from error
-    if expected.isdigit() and len(body) < int(expected):
+    if re.fullmatch("[0-9]{1,18}", expected) and len(body) < int(expected):
         raw.close()
         raise requests.exceptions.ConnectionError(f"{len(body)} of {expected} bytes arrived")
     return bytes(body)
 
 
-def _still_arriving(deadline: Deadline) -> DeadlineExceeded:
+def _still_arriving(deadline: Deadline, attempt: Attempt) -> DeadlineExceeded:
     return DeadlineExceeded(
         f"The answer was still arriving when the total time of {deadline.seconds:g} s was used up.",
-        "Raise total_timeout, or run again.",
+        "Raise total_timeout, or run again.", outcome_unknown=not attempt.unsent,
     )
 
 
-def _decode(body: bytes) -> t.Any:
+def decode(body: bytes) -> t.Any:
+    """Return the JSON document of a body; None where it is none, or ambiguous: of a member that is there twice, which one counts?"""
     try:
-        return json.loads(body.decode("utf-8"))
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         return None
+
+
+def _each_once(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member is there twice")
+    return members
 
 
 def _root_cause(error: BaseException) -> str:
@@ -553,7 +572,8 @@ def _header(headers: dict[str, str], name: str) -> t.Any:
 
 def _numbers(row: dict[str, t.Any]) -> dict[str, float]:
     values = {name: row.get(name) for name in _USAGE}
-    return {name: value for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    return {name: value for name, value in values.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _BEYOND_RECKONING}
 
 
 def wait_asked(headers: dict[str, str]) -> float | None:

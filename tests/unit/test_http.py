@@ -20,7 +20,7 @@ import requests
 import urllib3.exceptions
 from urllib3.exceptions import MaxRetryError
 
-from ansible_collections.waba.flows.plugins.module_utils import _http
+from ansible_collections.waba.flows.plugins.module_utils import _connections, _http
 from ansible_collections.waba.flows.plugins.module_utils._budget import ALL
 from ansible_collections.waba.flows.plugins.module_utils._errors import (
     ApiError,
@@ -560,12 +560,13 @@ def test_connection_errors_hold_neither_query_nor_token(base_url: str, box: Sand
 
 
 class Broken:
-    """A session whose every request ends with an error."""
+    """A session whose every request ends with an error, after there was a connection."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
     def request(self, *arguments: t.Any, **options: t.Any) -> t.NoReturn:
+        _connections._CURRENT.attempt.unsent = False
         raise self._error
 
 
@@ -751,11 +752,11 @@ def test_a_certificate_of_an_unknown_ca_is_refused_before_anything_is_sent(certi
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_server_that_speaks_no_tls_may_have_been_sent_to(method: str, box: Sandbox, keys: Keys, clock: Clock) -> None:
+def test_a_server_that_speaks_no_tls_was_sent_nothing(method: str, box: Sandbox, keys: Keys, clock: Clock) -> None:
     request = request_for(box.base_url.replace("http://", "https://"), method, keys.a.pem if method == "POST" else None)
     with pytest.raises(ConnectionFailed) as caught:
         call(make_http(clock), request)
-    assert (caught.value.outcome_unknown, caught.value.retryable) == (True, True)
+    assert (caught.value.outcome_unknown, caught.value.retryable) == (False, True)
 
 
 CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate has expired")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 import typing as t
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from ansible_collections.waba.flows.plugins.inventory import whatsapp_phone_numb
 from ansible_collections.waba.flows.plugins.inventory.whatsapp_phone_numbers import InventoryModule, unique_names
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.waba.flows.plugins.module_utils._wabas import MEMBERS
+from ansible_collections.waba.flows.tests.unit.network_faults import FAULTS, Fault
+from ansible_collections.waba.flows.tests.unit.rude_server import Heard, RudeServer
 from tests.sandbox import DEFAULT_BUSINESS, DEFAULT_TOKEN, DEFAULT_WABA, Business, Sandbox, State, Token, make_state
 
 NAME = "waba.flows.whatsapp_phone_numbers"
@@ -426,3 +429,40 @@ def test_what_is_incomplete_is_not_cached(read: Read, three: Sandbox, cache: Opt
     assert len(read(**cache, waba_ids=WABAS, strict=False).names) == 3
     three.state.tokens[DEFAULT_TOKEN] = Token()
     assert len(read(**cache, waba_ids=WABAS, strict=False).names) == 7
+
+
+# -- a hostile network
+
+
+# What a list is read with all the same.
+HARMLESS = [fault.name for fault in FAULTS if fault.error is None]
+
+
+def lists(heard: Heard) -> bytes:
+    """Answer with one number, as the WABA's only one."""
+    return json.dumps({"data": [{"id": "106500000000001", "display_phone_number": "+1 555 0100"}]}).encode()
+
+
+@pytest.mark.attack("deadline", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
+@pytest.mark.attack("understood", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_a_waba_that_cannot_be_read_costs_no_other(fault: Fault, tmp_path: Path, quick: None) -> None:
+    times: Options = {"timeout": 0.3, "total_timeout": 0.7} if fault.slow else {}
+    with RudeServer(lists) as server:
+        def read(**more: t.Any) -> Inventory:
+            return Inventory(tmp_path, json.dumps({
+                "plugin": NAME, "base_url": server.base_url, "waba_ids": WABAS[:2], "access_token": CANARY, "app_secret": SECRET,
+                "retries": 0, **times, **more,
+            }))
+
+        server.rude = lambda method, target: (fault.act, True) if WABAS[0] in target else None
+        if fault.name in HARMLESS:
+            read()
+            return
+        start = time.monotonic()
+        text = failure(read)
+        assert time.monotonic() - start < (0.7 if fault.slow else 300) + 1.5
+        assert WABAS[0] in text
+        if not fault.of_all:
+            rest = read(strict=False)
+            assert (rest.names, [WABAS[0] in warning for warning in rest.warnings]) == (["+15550100"], [True])

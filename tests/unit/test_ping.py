@@ -34,9 +34,12 @@ from ansible_collections.waba.flows.tests.unit.helpers import (
     module_params,
     self_signed,
 )
+from ansible_collections.waba.flows.tests.unit.network_faults import FAULTS, Fault
+from ansible_collections.waba.flows.tests.unit.rude_server import Heard, RudeServer
 
 SECRET = "app-s3cret-0815"
 ACTIVE = {"data": {"status": "active"}}
+RETRYABLE = (429, 500, 502, 503, 799)
 VALUES = {"decrypts", "rejects_unknown_key", "status_code", "unknown_key_status_code", "latency_ms", "fingerprint", "signed",
           "attempts", "changed", "warnings"}
 
@@ -534,3 +537,28 @@ def test_no_secret_is_in_a_result_even_if_the_endpoint_sends_it_back(code: int, 
     for seen in wire:
         assert seen.headers["x-hub-signature-256"][7:] not in text
         assert json.loads(seen.body)["encrypted_aes_key"] not in text
+
+
+# -- a hostile network
+
+
+@pytest.mark.attack("deadline", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
+@pytest.mark.attack("proven", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_no_fault_is_taken_for_a_proof(fault: Fault, keys: Keys) -> None:
+    def answer(heard: Heard) -> bytes:
+        request = FlowRequest(heard.body, keys.a)
+        return request.answer(ACTIVE) if request.document else b""
+
+    with RudeServer(answer) as server:
+        server.rude = lambda method, target: (fault.act, True)
+        start = time.monotonic()
+        times = {"timeout": 0.3, "total_timeout": 0.7} if fault.slow else {}
+        result = ping(f"{server.base_url}/flows", keys.a, app_secret=SECRET, retries=0, probe_unknown_key=False, **times)
+        assert time.monotonic() - start < (0.7 if fault.slow else 20) + 1.5
+    if fault.of_ping is None:
+        assert result["decrypts"]
+        return
+    retryable = fault.retryable if fault.of_ping == fault.error else result["status_code"] in RETRYABLE
+    assert (result["error"]["type"], result["error"]["retryable"]) == (fault.of_ping, retryable)
+    assert SECRET not in json.dumps(result, allow_nan=False)

@@ -13,7 +13,6 @@ attempt that began before the end of total_timeout can outlast it by up to C(tim
 from __future__ import annotations
 
 import importlib
-import json
 import re
 import typing as t
 from urllib.parse import urlsplit
@@ -33,7 +32,7 @@ from .._errors import (
     meaning_of_status,
     require_library,
 )
-from .._http import HttpClient, Job, check_base_url, wait_asked
+from .._http import HttpClient, Job, check_base_url, decode, wait_asked
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider
 from ._bodies import published_of, unexpected
@@ -211,11 +210,7 @@ def _check_body(response_dict: dict[str, t.Any], operation_model: t.Any, **dummy
     JSON. Only a change is answered by an empty body.
     """
     status, body = int(response_dict["status_code"]), response_dict["body"]
-    try:
-        sound = isinstance(json.loads(body.decode("utf-8")), dict)
-    except ValueError:
-        sound = not body.strip() and operation_model.http.get("method") != "GET" and status < 300
-    if sound:
+    if isinstance(decode(body), dict) or (not body.strip() and operation_model.http.get("method") != "GET" and status < 300):
         return
     if 300 <= status < 400:
         raise InvalidAnswer(f"AWS answered with a redirect (HTTP {status}); it was not followed.", "Check base_url.",
