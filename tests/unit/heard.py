@@ -74,7 +74,9 @@ class Listener:
         self.number = NUMBERS.get(name, "106540352242922")
         self._said = _Said()
         transport = Transport(sleep=lambda seconds: None)
-        transport.session(True).mount("https://", self._said)
+        session = transport.session(True)
+        session.mount("https://", self._said)
+        transport.session = lambda verify: session  # type: ignore[method-assign]
         transport.proxies = lambda url: {}  # type: ignore[method-assign]
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "BOTO"))}
         with mock.patch.dict(os.environ, {**clean, **_AWS}, clear=True):

@@ -9,6 +9,7 @@ Each is proven with few examples in C(make test), and with many in C(make slow).
 
 from __future__ import annotations
 
+import random
 import typing as t
 import zlib
 from pathlib import Path
@@ -68,13 +69,32 @@ ODD_NUMBERS = st.one_of(
 )
 
 
-def json_values(names: t.Sequence[str] = (), leaves: st.SearchStrategy[t.Any] | None = None) -> st.SearchStrategy[t.Any]:
+def json_values(names: t.Sequence[str] = (), leaves: t.Sequence[t.Any] = ()) -> st.SearchStrategy[t.Any]:
     """Any JSON value, with these names of members and these leaves more often than others."""
-    plain = st.one_of(st.none(), st.booleans(), ODD_NUMBERS, ANY_TEXT)
-    leaf = plain if leaves is None else st.one_of(plain, leaves)
-    name = st.one_of(st.sampled_from(list(names)), ANY_TEXT) if names else ANY_TEXT
-    return st.recursive(leaf, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(name, inner, max_size=5)),
-                        max_leaves=12)
+    # Made of a seed, as hypothesis takes a hundred times as long to draw each value of a tree by itself.
+    return st.integers(0, 2**48).map(lambda number: _json_value(random.Random(number), names, leaves, 4))
+
+
+_TEXTS = ("", " ", "0", "a", "null", "\x00", "\u2028", "\ud800", "\U0001f511", "é" * 9, "x" * 300, "<b>", "{{ 1 }}", "-----BEGIN", "\n")
+_NUMBERS = (0, 1, -1, 7, 0.5, -0.0, 10**15, 10**400, 1e308, float("inf"), float("-inf"), float("nan"), 2**63)
+
+
+def _json_value(dice: random.Random, names: t.Sequence[str], leaves: t.Sequence[t.Any], depth: int) -> t.Any:
+    kind = dice.random()
+    if depth and kind < 0.35:
+        chosen = (dice.choice(names) if names and dice.random() < 0.9 else _any_text(dice) for dummy in range(dice.randrange(6)))
+        return {name: _json_value(dice, names, leaves, depth - 1) for name in chosen}
+    if depth and kind < 0.5:
+        return [_json_value(dice, names, leaves, depth - 1) for dummy in range(dice.randrange(4))]
+    if leaves and kind < 0.8:
+        return dice.choice(leaves)
+    return dice.choice([None, True, False, dice.choice(_NUMBERS), dice.randrange(-1000, 1000), _any_text(dice)])
+
+
+def _any_text(dice: random.Random) -> str:
+    if dice.random() < 0.5:
+        return dice.choice(_TEXTS)
+    return "".join(chr(dice.choice((dice.randrange(32, 127), dice.randrange(0x110000)))) for dummy in range(dice.randrange(12)))
 
 
 def nested(depth: int, inner: str, opening: str = "[") -> str:
