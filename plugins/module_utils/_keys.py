@@ -38,7 +38,7 @@ _PKCS1_PREFIX = bytes.fromhex("3082010a0282010100")
 _SUFFIX = bytes.fromhex("0203010001")
 _MODULUS_BYTES = 256
 
-_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_MARK = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 _GENERATE = "Generate one with: openssl genrsa 2048 (or let whatsapp_flows_keyring do it)."
 
 
@@ -65,7 +65,8 @@ def normalise_fingerprint(text: str) -> str:
     """Return a fingerprint in the one form used; raise InvalidKey for anything else."""
     match = re.fullmatch(r"\s*(?:SHA256:)?([A-Za-z0-9+/]{43})=?\s*", text)
     if match is None:
-        raise InvalidKey(f"'{text[:60]}' is not a fingerprint.", "It looks like SHA256: and 43 characters of base64.")
+        shown = text if len(text) <= 11 else f"{text[:11]}…"  # what was pasted may be a private key
+        raise InvalidKey(f"'{shown}' is not a fingerprint.", "It looks like SHA256: and 43 characters of base64.")
     return "SHA256:" + match.group(1)
 
 
@@ -74,10 +75,13 @@ def published_key(text: str) -> PublicKey | None:
 
     Tolerant on purpose: any PEM block counts, whatever kind of key it holds, because a key that we could not have
     published is still a key that must not be taken for none. Raises InvalidKey if there is no PEM block.
+    A private key, which somebody may have published by mistake, has a fingerprint and no text.
     """
     if not text.strip():
         return None
     label, der = _decode_pem(text)
+    if "PRIVATE KEY" in label:
+        return PublicKey("", fingerprint_of(der))
     if label == "RSA PUBLIC KEY" and der.startswith(_PKCS1_PREFIX):
         der = _SPKI_PREFIX + der
     return PublicKey(_to_pem(der), fingerprint_of(der))
@@ -109,7 +113,7 @@ def _decode_pem(text: str) -> tuple[str, bytes]:
     """Return label and DER of the only PEM block in a text."""
     if "\\n" in text:  # environment variables and JSON copied by hand carry the two characters instead of a line end
         text = text.replace("\\r", "").replace("\\n", "\n")
-    blocks = _PEM.findall(text)
+    blocks = _blocks(text)
     if not blocks:
         raise InvalidKey(_why_no_block(text), "Give the whole PEM text, from -----BEGIN to -----END, with its line ends.")
     if len(blocks) > 1:
@@ -121,6 +125,19 @@ def _decode_pem(text: str) -> tuple[str, bytes]:
         return label, base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidKey(f"The PEM block '{label}' is damaged: it is not base64.", "Copy the whole text again.") from None
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    """Return label and body of each PEM block, in one pass: text of an API's must not cost more than its length."""
+    blocks, label, start = [], "", 0
+    for mark in _MARK.finditer(text):
+        kind, name = mark.groups()
+        if kind == "BEGIN":
+            label, start = name, mark.end()
+        elif name == label:
+            blocks.append((label, text[start:mark.start()]))
+            label = ""
+    return blocks
 
 
 def _why_no_block(text: str) -> str:

@@ -57,7 +57,7 @@ def published_of(pem: t.Any, status: t.Any) -> PublishedKey:
         raise unexpected(f"the key in it cannot be read ({error.message})") from None
     if key is None and status == VALID:
         raise unexpected("it calls a key valid that it does not show")
-    return PublishedKey(key.pem if key else None, key.fingerprint if key else None, status or None)
+    return PublishedKey(key.pem or None if key else None, key.fingerprint if key else None, status or None)
 
 
 def unexpected(why: str) -> InvalidAnswer:
