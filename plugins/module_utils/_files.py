@@ -200,6 +200,11 @@ def why(error: OSError) -> str:
     return "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or "an error that it does not name"
 
 
+def is_no_file(error: OSError) -> bool:
+    """Tell whether an error of read_file says that something else is there than a file, and not that it could not be read."""
+    return error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
+
+
 def make_marker(path: str) -> None:
     """Make an empty file that says by being there; it is durable even if it was there already."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

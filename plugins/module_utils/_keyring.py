@@ -30,6 +30,7 @@ from ._files import (
     foreign_rights,
     fsync_file,
     fsync_folder,
+    is_no_file,
     locked_folder,
     make_folders,
     read_file,
@@ -139,7 +140,7 @@ class Keyring:
             raise KeyringError(
                 f"The keyring {self.folder} on {os.uname().nodename} cannot be used: {why(error)} ({where}).",
                 "Check owner, permissions, free space and the disk, and run again; run the task with become if the folder belongs "
-                "to root.",
+                "to root. A file that the disk has lost for good can be moved away.",
             ) from None
 
     # -- who else can get at it
@@ -179,6 +180,8 @@ class Keyring:
                 self.damage = MISSING
             return g.Ring()
         except OSError as error:
+            if not is_no_file(error):
+                raise
             self.damage = why(error)
             if not self._recovering:
                 raise self._damaged() from None
@@ -416,22 +419,27 @@ class Keyring:
         except InvalidKey as error:
             return KeyFile(identity, None, printable(error.message))
         except OSError as error:
+            if not is_no_file(error):
+                raise
             return KeyFile(identity, None, printable(f"{path}: {why(error)}."))
 
     def opened_key(self, identity: str) -> PrivateKey:
         """Return the key in a file of key_files that opens."""
         return self._open(identity).key
 
-    def put_aside(self, identity: str, what: str) -> str:
+    def put_aside(self, identity: str, what: str, *, with_public: bool) -> str:
         """Give a key file another name, by which it is no key file any more; return that. Its content stays as it is."""
         path = self.file(identity, ".pem")
-        name = f"{identity}.pem.{what}-{_digest(path)}"
+        ending = f"{what}-{_digest(path)}"
         self._moved.add(identity)
         self._opened.pop(identity, None)
         if self._writes:
-            os.rename(path, _free(os.path.join(self.folder, name)))
+            public = self.file(identity, ".pub")
+            if with_public and os.path.lexists(public):
+                os.rename(public, _free(f"{public}.{ending}"))
+            os.rename(path, _free(f"{path}.{ending}"))  # last: by it, what a killed call left is found again
             fsync_folder(self.folder)
-        return printable(name)
+        return printable(f"{identity}.pem.{ending}")
 
     def replace_damaged_state(self, ring: g.Ring) -> str:
         """Write a state in the place of the damaged one, of which a copy is kept; return the copy's name, empty without one."""

@@ -118,8 +118,8 @@ class Run:
         gone = g.prunable(self.keyring.ring, self.request.in_use or (), self.request.retention, self.request.now)
         if gone and self.request.clock_in_doubt:
             raise KeyringError(
-                f"{len(gone)} keys of {self.keyring.folder} seem to have had their time, but {self.request.clock_in_doubt}: nothing "
-                "was deleted.",
+                f"{len(gone)} keys of {self.keyring.folder} seem to have had their time, but {self.request.clock_in_doubt}: "
+                "nothing was deleted.",
                 "Set the clocks right, then run again.",
             )
         for generation in gone:
@@ -163,15 +163,17 @@ class Run:
         """
         keyring, request = self.keyring, self.request
         files, damage = keyring.key_files(), keyring.damage
+        held = request.held + [row["fingerprints"][-1] for row in keyring.ring.accepted.values()]
         plan = recovery(
-            keyring.ring, files, readable=not damage, held=request.held, chosen=request.fingerprint, now=request.now,
-            where=keyring.folder,
+            keyring.ring, files, readable=not damage, held=held, chosen=request.fingerprint, now=request.now, where=keyring.folder,
         )
         for identity, generation in plan.written.items():
             keyring.write_key(generation, keyring.opened_key(identity))
+        ids = {one.id for one in plan.ring.generations}  # the public half of a lost key is of use to who looks for it
         aside = [
-            {"file": printable(f"{file.id}.pem"), "now": keyring.put_aside(file.id, plan.aside[file.id]), "why": file.why or
-             f"It holds the key of {file.fingerprint}, which has a file of its own."}
+            {"file": printable(f"{file.id}.pem"),
+             "now": keyring.put_aside(file.id, plan.aside[file.id], with_public=file.id not in ids),
+             "why": file.why or f"It holds the key of {file.fingerprint}, which has a file of its own."}
             for file in files if file.id in plan.aside
         ]
         for generation in plan.ring.generations:

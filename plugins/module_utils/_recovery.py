@@ -27,7 +27,9 @@ from ._keys import fingerprint_hex16
 GENERATED = re.compile(r"[0-9]{8}T[0-9]{6}Z-([0-9a-f]{16})")
 IMPORTED_SUFFIX = "-imported"
 OURS = re.compile(GENERATED.pattern + f"(?:{IMPORTED_SUFFIX})?")
-_NAME_OF_OBJECT = re.compile(r'"((?:[^"\\]|\\.){1,400})"\s*:\s*(?=\{)')
+# How the rows begin that are written; so nothing is looked into that is nested deeper than they are.
+_ROW = re.compile(r'\{(?=\s*"id")')
+_RECORD = re.compile(r'"((?:[^"\\]|\\.){1,400})"\s*:\s*(?=\{\s*"(?:fingerprints|certain|at)")')
 _FINGERPRINT_TEXT = re.compile(f'"({g.FINGERPRINT.pattern})"')
 
 
@@ -60,11 +62,11 @@ def salvage(text: bytes) -> g.Ring:
     """Return what can still be read of a keyring.json that cannot be read as a whole."""
     content = text.decode("utf-8", "replace")
     rows, accepted = {}, {}
-    for start in (match.start() for match in re.finditer(r"\{", content)):
-        generation = _as_generation(_object_at(content, start))
+    for match in _ROW.finditer(content):
+        generation = _as_generation(_object_at(content, match.start()))
         if generation is not None:
             rows.setdefault(generation.fingerprint, generation)
-    for match in _NAME_OF_OBJECT.finditer(content):
+    for match in _RECORD.finditer(content):
         row, name = _object_at(content, match.end()), _as_name(match.group(1))
         if name and g.is_accepted(row):
             accepted[name] = t.cast(g.Accepted, row)
