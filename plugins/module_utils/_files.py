@@ -11,8 +11,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import grp
 import os
+import pwd
 import secrets
+import shlex
 import stat
 import time
 import typing as t
@@ -22,6 +25,9 @@ from ._errors import KeyringError
 LOCK_FILE = ".lock"
 LOCK_SECONDS = 60.0
 _TEMPORARY = ".tmp-"
+# What syncing a parent folder ends with that somebody else made: it cannot be opened, or its file system cannot sync folders.
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP)
+_SQUASHED = 65534  # what files of root's look like where NFS maps root to nobody
 
 
 @contextlib.contextmanager
@@ -39,8 +45,10 @@ def locked_folder(folder: str, create: bool) -> t.Iterator[None]:
         yield
         return
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.path.join(folder, LOCK_FILE))
         end = time.monotonic() + LOCK_SECONDS
-        while not _try_lock(descriptor):
+        while not _try_lock(descriptor, folder):
             if time.monotonic() > end:
                 raise KeyringError(f"{folder} has been in use by another process for {LOCK_SECONDS:.0f} s.",
                                    "Wait for the other run, then run again.")
@@ -50,14 +58,17 @@ def locked_folder(folder: str, create: bool) -> t.Iterator[None]:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, folder: str) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
-        raise
+        raise KeyringError(
+            f"{folder} on {os.uname().nodename} cannot be held alone: {error.strerror} ({os.path.join(folder, LOCK_FILE)}).",
+            "Its file system has to offer locks (flock): use a local one, or mount NFS with its lock service running.",
+        ) from None
 
 
 def make_folders(path: str, marker: str, parents_mode: int = 0o700) -> None:
@@ -77,8 +88,15 @@ def make_folders(path: str, marker: str, parents_mode: int = 0o700) -> None:
                     os.chmod(folder, mode)  # whatever the umask
             fsync_folder(os.path.dirname(folder))
         elif new:
-            with contextlib.suppress(OSError):  # a parent that cannot be synced was not made by us
-                fsync_folder(os.path.dirname(folder))
+            _fsync_parent(os.path.dirname(folder))
+
+
+def _fsync_parent(folder: str) -> None:
+    try:
+        fsync_folder(folder)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
 
 
 def _with_parents(path: str) -> list[str]:
@@ -100,11 +118,47 @@ def require_writable(path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), existing)
 
 
+def foreign_rights(path: str, readable: bool = True) -> str:
+    """Return the command that mends it where others than its owner can change a file or folder; empty where none can.
+
+    Not C(readable): that others can read it is as bad. Where a folder has the sticky bit, others cannot change what is not theirs.
+    """
+    status = os.lstat(path)
+    others = 0o022 if readable else 0o077
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        return ""
+    if status.st_mode & others == 0o020 and _is_private_group(status):
+        return ""
+    return f"chmod {'go-w' if readable else 'go-rwx'} {shlex.quote(path)}" if status.st_mode & others else ""
+
+
+def _is_private_group(status: os.stat_result) -> bool:
+    """Tell whether a file's group has nobody in it but the file's owner, as where each user has a group of the same name."""
+    try:
+        user, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
+    except KeyError:
+        return False
+    return user.pw_gid == group.gr_gid and user.pw_name == group.gr_name and not set(group.gr_mem) - {user.pw_name}
+
+
+def foreign_owner(path: str) -> str:
+    """Return the command that mends it where a file or folder belongs to another user than this one or root; else nothing."""
+    owner = os.lstat(path).st_uid
+    if owner in (0, os.geteuid(), _SQUASHED):
+        return ""
+    return f"chown -R {os.geteuid()} {shlex.quote(path)}"
+
+
 def write_durably(path: str, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
     """Write a file so that it is there whole or not at all, also after a power cut.
 
     C(owner) are the numbers of user and group that it is to belong to before it gets its name; -1 stands for the caller's own.
     """
+    with _named(path):
+        _write_durably(path, data, mode, owner)
+
+
+def _write_durably(path: str, data: bytes, mode: int, owner: tuple[int, int] | None) -> None:
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, _TEMPORARY + secrets.token_hex(8))
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -112,7 +166,10 @@ def write_durably(path: str, data: bytes, mode: int, owner: tuple[int, int] | No
         try:
             view = memoryview(data)
             while view:
-                view = view[os.write(descriptor, view):]
+                written = os.write(descriptor, view)
+                if not written:
+                    raise OSError(errno.EIO, "nothing could be written")
+                view = view[written:]
             if owner is not None and owner != (-1, -1):
                 os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
@@ -127,33 +184,60 @@ def write_durably(path: str, data: bytes, mode: int, owner: tuple[int, int] | No
     fsync_folder(folder)
 
 
+@contextlib.contextmanager
+def _named(path: str) -> t.Iterator[None]:
+    """Have errors name a path, which those of calls with a descriptor do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = path
+        raise
+
+
+def why(error: OSError) -> str:
+    """Return what an error means here, for a message."""
+    return "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or "an error that it does not name"
+
+
+def is_no_file(error: OSError) -> bool:
+    """Tell whether an error of read_file says that something else is there than a file, and not that it could not be read."""
+    return error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
+
+
 def make_marker(path: str) -> None:
     """Make an empty file that says by being there; it is durable even if it was there already."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o600)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _fsync_and_close(descriptor, path)
     fsync_folder(os.path.dirname(path))
 
 
 def fsync_folder(path: str) -> None:
     """Make the names in a folder durable: what was made, renamed or removed in it stays so."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _fsync_and_close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
 
 
-def read_file(path: str) -> bytes:
-    """Read a regular file, not through a symbolic link, and without waiting for whoever would fill a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+def fsync_file(path: str) -> None:
+    """Make a file's content durable, whoever wrote it; its name becomes so with its folder."""
+    _fsync_and_close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), path)
+
+
+def _fsync_and_close(descriptor: int, path: str) -> None:
+    with _named(path):
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_file(path: str, *, follow: bool = False) -> bytes:
+    """Read a regular file, only with C(follow) through a symbolic link, and without waiting for whoever would fill a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+        with _named(path), os.fdopen(descriptor, "rb", closefd=False) as stream:
             return stream.read()
     finally:
         os.close(descriptor)

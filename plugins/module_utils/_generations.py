@@ -23,6 +23,7 @@ KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+SECOND = timedelta(seconds=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Generation:
     retired_at: str | None = None
     revoked_at: str | None = None
     last_seen_at: str | None = None
+
+
+class NewerSchema(ValueError):
+    """The state was written by a newer version of the collection: it is not damaged."""
 
 
 class Accepted(t.TypedDict):
@@ -109,6 +114,20 @@ def parse_time(text: str) -> datetime:
     return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
+def file_time(moment: datetime) -> str:
+    """Return a moment as names of files have it."""
+    return moment.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+
+
+def time_of_file(name: str, now: datetime) -> str:
+    """Return when a file was named, as text of time_text; that of now where its name does not tell, or lies."""
+    try:
+        moment = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return time_text(now)
+    return time_text(min(moment, now))
+
+
 def _is_time(text: str) -> bool:
     try:
         parse_time(text)
@@ -117,7 +136,8 @@ def _is_time(text: str) -> bool:
     return True
 
 
-def _retire(generation: Generation | None, now: str) -> list[Generation]:
+def retired(generation: Generation | None, now: str) -> list[Generation]:
+    """Return a generation as a retired one, whose retention begins now; nothing for none."""
     if generation is None:
         return []
     return [dataclasses.replace(generation, state="retired", retired_at=now, last_seen_at=now)]
@@ -125,11 +145,16 @@ def _retire(generation: Generation | None, now: str) -> list[Generation]:
 
 def _make_current(ring: Ring, generation: Generation, now: str) -> Ring:
     """Return the ring with a generation as current and the former current retired; the due clock starts now."""
-    new = dataclasses.replace(
+    new = made_current(generation, now)
+    former = ring.current
+    return ring.put(new, *retired(former if former and former.id != new.id else None, now))
+
+
+def made_current(generation: Generation, now: str) -> Generation:
+    """Return a generation as the current one."""
+    return dataclasses.replace(
         generation, state="current", published_at=generation.published_at or now, promoted_at=now, retired_at=None
     )
-    former = ring.current
-    return ring.put(new, *_retire(former if former and former.id != new.id else None, now))
 
 
 def renamed(generation: Generation, identity: str) -> Generation:
@@ -159,7 +184,7 @@ def roll_back(ring: Ring, fingerprint: str, now: str) -> Ring:
     if ring.current and ring.current.fingerprint == fingerprint:
         if ring.pending is None:
             return ring
-        return ring.put(dataclasses.replace(ring.current, promoted_at=now), *_retire(ring.pending, now))
+        return ring.put(dataclasses.replace(ring.current, promoted_at=now), *retired(ring.pending, now))
     target = ring.find(fingerprint)
     if target is None or target.state != "retired":
         state = target.state if target else "not known to this keyring"
@@ -167,7 +192,7 @@ def roll_back(ring: Ring, fingerprint: str, now: str) -> Ring:
             f"Cannot roll back to {fingerprint}: it is {state}.",
             f"Retired generations: {', '.join(g.fingerprint for g in ring.generations if g.state == 'retired') or 'none'}.",
         )
-    return _make_current(ring.put(*_retire(ring.pending, now)), target, now)
+    return _make_current(ring.put(*retired(ring.pending, now)), target, now)
 
 
 def adopt(ring: Ring, generation: Generation, replace: bool, now: str) -> Ring:
@@ -177,14 +202,14 @@ def adopt(ring: Ring, generation: Generation, replace: bool, now: str) -> Ring:
     """
     if ring.current is None or replace:
         return _make_current(ring.add(generation), generation, now)
-    return ring.add(*_retire(generation, now))
+    return ring.add(*retired(generation, now))
 
 
 def give_up(ring: Ring, fingerprint: str, now: str) -> Ring:
     """Retire the pending generation if it is the one that must not be used any more. Otherwise unchanged."""
     if ring.pending is None or ring.pending.fingerprint != fingerprint:
         return ring
-    return ring.put(*_retire(ring.pending, now))
+    return ring.put(*retired(ring.pending, now))
 
 
 def needs_new(ring: Ring, given_up: str, due_or_forced: bool) -> bool:
@@ -252,7 +277,9 @@ def prunable(ring: Ring, in_use: t.Collection[str], retention: timedelta, now: d
 
 
 def _last_use(generation: Generation) -> datetime:
-    return max(parse_time(moment) for moment in (generation.retired_at, generation.last_seen_at, generation.created_at) if moment)
+    """Return when a key may last have been in use: no clock that was wrong at one of these times makes it earlier than the others."""
+    times = (generation.retired_at, generation.last_seen_at, generation.promoted_at, generation.published_at, generation.created_at)
+    return max(parse_time(moment) for moment in times if moment)
 
 
 def note_seen(ring: Ring, in_use: t.Collection[str], now: str) -> Ring:
@@ -309,17 +336,20 @@ def from_document(document: t.Any) -> Ring:
     """Read the content of keyring.json strictly. Raises ValueError that says what is wrong with it."""
     if not isinstance(document, dict):
         raise ValueError("it is not a JSON object")
-    if document.get("schema") != SCHEMA:
-        raise ValueError(f"its schema is {document.get('schema')!r}, this version of the collection reads {SCHEMA}")
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise NewerSchema(f"its schema is {schema}, this version of the collection reads {SCHEMA}")
+    if schema != SCHEMA:
+        raise ValueError(f"its schema is not {SCHEMA}")
     rows, accepted = document.get("generations"), document.get("accepted")
     if not isinstance(rows, list) or not isinstance(accepted, dict):
         raise ValueError("generations or accepted is missing")
-    if not all(_is_accepted(row) for row in accepted.values()):
+    if not all(is_accepted(row) for row in accepted.values()):
         raise ValueError("accepted holds something else than fingerprints and a time")
     pruned = document.get("pruned", [])  # version 1.0 wrote none
     if not isinstance(pruned, list) or not all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in pruned):
         raise ValueError("pruned is not a list of fingerprints")
-    ring = Ring(tuple(_generation(row) for row in rows), accepted, tuple(pruned))
+    ring = Ring(tuple(from_row(row) for row in rows), accepted, tuple(pruned))
     for state in ("current", "pending"):
         if sum(g.state == state for g in ring.generations) > 1:
             raise ValueError(f"more than one generation is {state}")
@@ -329,7 +359,8 @@ def from_document(document: t.Any) -> Ring:
     return ring
 
 
-def _is_accepted(row: t.Any) -> bool:
+def is_accepted(row: t.Any) -> bool:
+    """Tell whether a value is what Accepted says."""
     if not isinstance(row, dict) or row.keys() != {"fingerprints", "certain", "at"} or not isinstance(row["fingerprints"], list):
         return False
     keys, certain = row["fingerprints"], row["certain"]
@@ -338,7 +369,8 @@ def _is_accepted(row: t.Any) -> bool:
     return all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in keys)
 
 
-def _generation(row: t.Any) -> Generation:
+def from_row(row: t.Any) -> Generation:
+    """Read a generation strictly. Raises ValueError that says what is wrong with it."""
     fields = {field.name for field in dataclasses.fields(Generation)}
     if not isinstance(row, dict) or not {"id", "fingerprint", "state", "origin", "created_at"} <= row.keys() <= fields:
         raise ValueError("a generation lacks members or has unknown ones")

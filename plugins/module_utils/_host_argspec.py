@@ -24,7 +24,8 @@ KEYRING_SPEC: Spec = {
     "export_passphrase": {"type": "str", "no_log": True},
     "state": {
         "type": "str",
-        "choices": ["present", "staged", "recorded", "promoted", "rolled_back", "revoked", "pruned", "mirrored", "read"],
+        "choices": ["present", "staged", "recorded", "promoted", "rolled_back", "revoked", "pruned", "mirrored", "recovered",
+                    "read"],
         "default": "present",
     },
     "fingerprint": {"type": "str"},
@@ -47,6 +48,7 @@ KEYRING_SPEC: Spec = {
             "private_keys": {"type": "dict", "no_log": True, "default": {}},
         },
     },
+    "clock": {"type": "str"},
     "lease_owner": {"type": "str"},
     "lease_seconds": {"type": "int", "default": 900},
     "release_lease": {"type": "bool", "default": False},

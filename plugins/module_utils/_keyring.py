@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import json
 import os
-import re
+import stat
 import typing as t
 from datetime import datetime, timezone
 
@@ -25,12 +26,17 @@ from . import _generations as g
 from . import _lease
 from ._errors import InvalidKey, InvalidOptions, KeyringError, WabaError
 from ._files import (
+    foreign_owner,
+    foreign_rights,
+    fsync_file,
     fsync_folder,
+    is_no_file,
     locked_folder,
     make_folders,
     read_file,
     remove_temporary_files,
     require_writable,
+    why,
     write_durably,
 )
 from ._keys import (
@@ -41,16 +47,17 @@ from ._keys import (
     load_private_key,
     parse_public_key,
 )
+from ._recovery import GENERATED, IMPORTED_SUFFIX, OURS, KeyFile, salvage
 
 STATE_FILE = "keyring.json"
 LEASE_FILE = "lease.json"
-# Files of keys that were generated, and of keys that were imported: only the former can be what a new key is taken from.
-_GENERATED = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})")
-_IMPORTED_SUFFIX = "-imported"
-_OURS = re.compile(_GENERATED.pattern + f"(?:{_IMPORTED_SUFFIX})?")
 _MINIMUM_PASSPHRASE = 12
 _MAXIMUM_PASSPHRASE_BYTES = 1023  # cryptography refuses longer ones
 _PKCS8 = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_TOLD = 20  # files that a message lists
+MISSING = "it is missing"
+RECOVER = "ansible-playbook waba.flows.recover"
+RESTORE = "ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST"
 
 
 class _Opened(t.NamedTuple):
@@ -64,7 +71,8 @@ class Keyring:
     """The folder of one named key. C(passphrase) encrypts every private key in it; None will do where none is opened.
 
     C(old_passphrase) opens files as well: those that a change of the passphrase did not come to yet. With C(check_mode)
-    changes are made in memory alone; C(read_only) is for a call that makes none, and may lack the right to.
+    changes are made in memory alone; C(read_only) is for a call that makes none, and may lack the right to. With
+    C(recovering), a state that is damaged is not refused: what can still be read of it is taken, and C(damage) tells.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class Keyring:
         *,
         old_passphrase: str | None = None,
         read_only: bool = False,
+        recovering: bool = False,
     ) -> None:
         if not g.KEY_NAME.fullmatch(name):
             raise InvalidOptions(f"The key name '{name[:80]}' is not allowed.", "Use letters, digits, - and _, at most 64.")
@@ -88,7 +97,10 @@ class Keyring:
         self.unwritten: dict[str, PublicKey] = {}
         self._passphrase = passphrase
         self._old_passphrase = old_passphrase
+        self.damage = ""  # what is wrong with the state
         self._read_only = read_only
+        self._recovering = recovering
+        self._moved: set[str] = set()  # ids of files that have another name by now, or would have
         self._writes = not (check_mode or read_only)
         self._opened: dict[str, _Opened] = {}  # by id: opening a key costs tens of milliseconds
 
@@ -96,14 +108,21 @@ class Keyring:
     def locked(self) -> t.Iterator[Keyring]:
         """Hold the keyring alone and load its state. In check mode nothing is created, not even the lock."""
         with self._os_errors():
+            if os.path.islink(self.folder):
+                raise KeyringError(f"{self.folder} on {os.uname().nodename} is a symbolic link, which is not followed.",
+                                   "Have path name the folder that it leads to.")
             if self._writes:
                 make_folders(self.folder, STATE_FILE)
             elif not self._read_only:
                 require_writable(self.folder)
+            self._require_own_folder()
             with locked_folder(self.folder, create=self._writes):
                 if self._writes:
                     remove_temporary_files(self.folder)
                 self.ring = self._load()
+                self._require_own_files()
+                if self._writes:
+                    self._sync_state()
                 yield self
 
     def rehearsal(self) -> Keyring:
@@ -119,9 +138,36 @@ class Keyring:
         except OSError as error:
             where = error.filename or self.folder
             raise KeyringError(
-                f"The keyring {self.folder} on {os.uname().nodename} cannot be used: {error.strerror} ({where}).",
-                "Check owner, permissions and free space; run the task with become if the folder belongs to root.",
+                f"The keyring {self.folder} on {os.uname().nodename} cannot be used: {why(error)} ({where}).",
+                "Check owner, permissions, free space and the disk, and run again; run the task with become if the folder belongs "
+                "to root. A file that the disk has lost for good can be moved away.",
             ) from None
+
+    # -- who else can get at it
+
+    def _require_own_folder(self) -> None:
+        """Refuse a folder that others can change, as OpenSSH does: they could put another keyring in its place."""
+        for path in (os.path.dirname(self.folder), self.folder):
+            if not self._read_only and os.path.lexists(path):
+                self._refuse_others(path, foreign_rights(path))
+        if not self._read_only and os.path.lexists(self.folder):
+            self._refuse_others(self.folder, foreign_owner(self.folder))
+
+    def _require_own_files(self) -> None:
+        """Refuse files that others can change, and private keys that others can read. What is not ours is nobody's business."""
+        known = {generation.id for generation in self.ring.generations}
+        keys = [name for name in self._names() if name.endswith(".pem") and (name[:-4] in known or OURS.fullmatch(name[:-4]))]
+        for name in (STATE_FILE, *keys) if not self._read_only else ():
+            path = os.path.join(self.folder, name)
+            if _is_regular(path):
+                self._refuse_others(path, foreign_rights(path, readable=name == STATE_FILE))
+
+    def _refuse_others(self, path: str, command: str) -> None:
+        if command:
+            raise KeyringError(
+                f"{path} on {os.uname().nodename} is open to others than the account that keeps the keyring. Nothing was changed.",
+                f"If all is as it should be, run this there, and then again: {command}",
+            )
 
     # -- the state
 
@@ -130,18 +176,72 @@ class Keyring:
         try:
             text = read_file(path)
         except FileNotFoundError:
+            if self.unnamed():
+                self.damage = MISSING
+            return g.Ring()
+        except OSError as error:
+            if not is_no_file(error):
+                raise
+            self.damage = why(error)
+            if not self._recovering:
+                raise self._damaged() from None
             return g.Ring()
         try:
             return g.from_document(json.loads(text))
+        except g.NewerSchema as error:
+            raise KeyringError(f"{path} cannot be read: {error}.", "Update the collection on the control node.") from None
         except (ValueError, RecursionError) as error:
-            raise KeyringError(
-                f"{path} is damaged: {error}.",
-                "Restore it from a backup. Do not delete the key files beside it: numbers may still use them.",
-            ) from None
+            self.damage = str(error)
+            if not self._recovering:
+                raise self._damaged() from None
+            return salvage(text)
 
-    def save(self, ring: g.Ring) -> None:
-        """Replace the state atomically and durably; in check mode only in memory."""
-        if self._writes and ring != self.ring:
+    def require_state(self, imported: str = "") -> None:
+        """Refuse a folder whose state is missing and which holds more than a first call leaves that was killed.
+
+        That is one generated key, or the one that is being C(imported).
+        """
+        found = [identity for identity in self.unnamed() if OURS.fullmatch(identity)] if self.damage else []
+        generated = [identity for identity in found if GENERATED.fullmatch(identity)]
+        expected = [identity for identity in found if imported and identity.endswith(fingerprint_hex16(imported) + IMPORTED_SUFFIX)]
+        if len(generated) > 1 or len(found) > len(generated) + len(expected):
+            raise self._damaged()
+
+    def _damaged(self) -> KeyringError:
+        path = os.path.join(self.folder, STATE_FILE)
+        what = f"is damaged: {self.damage}." if self.damage != MISSING else "is missing beside key files."
+        return KeyringError(
+            f"{path} {what} {self._found()}",
+            f"Nothing was changed, and no key file may be deleted, as numbers may still use it. Recover it: {RECOVER}. Or, where "
+            f"there is a replica, move the folder away and rebuild it: {RESTORE}",
+        )
+
+    def _found(self) -> str:
+        """Return what the key files are worth, for a message."""
+        files = self.key_files(_TOLD) if self._passphrase else []
+        good = [f"{file.id}.pem" for file in files if file.fingerprint]
+        bad = [f"{file.id}.pem ({file.why})" for file in files if not file.fingerprint]
+        count = len(self.unnamed())
+        more = f" {count - len(files)} more were not looked at." if count > len(files) > 0 else ""
+        if not files:
+            return f"It has {count} key files."
+        return f"Key files that open: {', '.join(good) or 'none'}; that do not: {', '.join(bad) or 'none'}.{more}"
+
+    def _sync_state(self) -> None:
+        """Make durable what is there: a call that was killed, or whose syncing failed, may have left it as it is."""
+        path = os.path.join(self.folder, STATE_FILE)
+        if _is_regular(path):
+            fsync_file(path)
+        fsync_folder(self.folder)
+
+    def sync(self, generation: g.Generation) -> None:
+        """Make a generation's key file durable, whoever put it there."""
+        if self._writes:
+            fsync_file(self.file(generation.id, ".pem"))
+
+    def save(self, ring: g.Ring, anew: bool = False) -> None:
+        """Replace the state atomically and durably, where it changes or is to be written C(anew); in check mode only in memory."""
+        if self._writes and (ring != self.ring or anew):
             document = g.to_document(ring)
             g.from_document(document)  # what could not be read again is never written
             text = json.dumps(document, indent=2) + "\n"
@@ -159,16 +259,21 @@ class Keyring:
         try:
             key = self._open(generation.id).key
         except FileNotFoundError:
-            raise KeyringError(f"The private key {path} is missing.", "Restore it from a backup or another vault host.") from None
+            raise KeyringError(
+                f"The private key {path} is missing.", f"Restore it from a backup or another vault host, or do without it: {RECOVER}"
+            ) from None
         except InvalidKey as error:
             raise KeyringError(
                 error.message,
                 "Give the passphrase that the keyring is encrypted with (encryption_keys_passphrase): after a change with "
                 "new_passphrase only the new one opens it, and if that change was interrupted, both are needed, as passphrase "
-                "and new_passphrase. Or restore the file.",
+                f"and new_passphrase. If the file is damaged, restore it, or do without it: {RECOVER}",
             ) from None
         if key.public.fingerprint != generation.fingerprint:
-            raise KeyringError(f"{path} holds {key.public.fingerprint}, not {generation.fingerprint}.", "Restore the right file.")
+            raise KeyringError(
+                f"{path} holds {key.public.fingerprint}, not {generation.fingerprint}.",
+                f"Restore the right file, or have it looked for among the others: {RECOVER}",
+            )
         return key
 
     def fits(self, generation: g.Generation) -> bool:
@@ -181,7 +286,7 @@ class Keyring:
 
     def is_missing(self, generation: g.Generation) -> bool:
         """Tell whether a generation's private key is not there."""
-        return not os.path.lexists(self.file(generation.id, ".pem"))
+        return generation.id in self._moved or not os.path.lexists(self.file(generation.id, ".pem"))
 
     def public_key(self, generation: g.Generation) -> PublicKey | None:
         """Return a generation's public key of its file on disk; None where that is not there or holds another one."""
@@ -225,7 +330,7 @@ class Keyring:
 
     def store(self, key: PrivateKey, state: str, origin: str, now: datetime) -> g.Generation:
         """Make a private key durable on disk and return its generation, which the state does not name yet."""
-        suffix = f"-{fingerprint_hex16(key.public.fingerprint)}" + (_IMPORTED_SUFFIX if origin == "imported" else "")
+        suffix = f"-{fingerprint_hex16(key.public.fingerprint)}" + (IMPORTED_SUFFIX if origin == "imported" else "")
         left = next((identity for identity in self.unnamed() if identity.endswith(suffix)), None)
         identity = left or f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}{suffix}"
         generation = g.Generation(identity, key.public.fingerprint, state, origin, g.time_text(now))
@@ -265,7 +370,7 @@ class Keyring:
         Nothing else is taken for one: not an import that was interrupted, not a copy that somebody put there, not a file
         under another name. Raises KeyringError where it cannot be told.
         """
-        found = [identity for identity in self.unnamed() if _GENERATED.fullmatch(identity)]
+        found = [identity for identity in self.unnamed() if GENERATED.fullmatch(identity)]
         if len(found) > 1:
             raise self._unexpected_files(found)
         if not found:
@@ -285,17 +390,70 @@ class Keyring:
     def _unexpected_files(self, identities: list[str]) -> KeyringError:
         return KeyringError(
             f"{self.folder} holds key files that {STATE_FILE} does not name: {', '.join(identities)}.",
-            f"Restore {STATE_FILE} from a backup, or move those files away if nothing uses them.",
+            f"Restore {STATE_FILE} from a backup, make generations of them ({RECOVER}), or move them away if nothing uses them.",
         )
 
     def unnamed(self) -> list[str]:
         """Return the ids of key files that the state does not name, whoever made them."""
         known = {generation.id for generation in self.ring.generations}
+        names = self._names()
+        return [name[:-4] for name in names if name.endswith(".pem") and not name.startswith(".") and name[:-4] not in known]
+
+    def _names(self) -> list[str]:
         try:
-            names = sorted(os.listdir(self.folder))
+            return sorted(os.listdir(self.folder))
         except FileNotFoundError:
             return []
-        return [name[:-4] for name in names if name.endswith(".pem") and not name.startswith(".") and name[:-4] not in known]
+
+    # -- recovering a damaged keyring
+
+    def key_files(self, limit: int | None = None) -> list[KeyFile]:
+        """Return every file that is named as a key file is, with the key in it."""
+        names = [name[:-4] for name in self._names() if name.endswith(".pem") and not name.startswith(".")]
+        return [self._key_file(identity) for identity in names[:limit]]
+
+    def _key_file(self, identity: str) -> KeyFile:
+        path = self.file(identity, ".pem")
+        try:
+            return KeyFile(identity, self._open(identity).key.public.fingerprint)
+        except InvalidKey as error:
+            return KeyFile(identity, None, printable(error.message))
+        except OSError as error:
+            if not is_no_file(error):
+                raise
+            return KeyFile(identity, None, printable(f"{path}: {why(error)}."))
+
+    def opened_key(self, identity: str) -> PrivateKey:
+        """Return the key in a file of key_files that opens."""
+        return self._open(identity).key
+
+    def put_aside(self, identity: str, what: str, *, with_public: bool) -> str:
+        """Give a key file another name, by which it is no key file any more; return that. Its content stays as it is."""
+        path = self.file(identity, ".pem")
+        ending = f"{what}-{_digest(path)}"
+        self._moved.add(identity)
+        self._opened.pop(identity, None)
+        if self._writes:
+            public = self.file(identity, ".pub")
+            if with_public and os.path.lexists(public):
+                os.rename(public, _free(f"{public}.{ending}"))
+            os.rename(path, _free(f"{path}.{ending}"))  # last: by it, what a killed call left is found again
+            fsync_folder(self.folder)
+        return printable(f"{identity}.pem.{ending}")
+
+    def replace_damaged_state(self, ring: g.Ring) -> str:
+        """Write a state in the place of the damaged one, of which a copy is kept; return the copy's name, empty without one."""
+        path, name = os.path.join(self.folder, STATE_FILE), ""
+        if os.path.lexists(path):
+            name = f"{STATE_FILE}.damaged-{_digest(path)}"
+            aside = os.path.join(self.folder, name)
+            if self._writes and _is_regular(path):
+                write_durably(aside, read_file(path), 0o600)
+            elif self._writes:
+                os.rename(path, _free(aside))
+        self.save(ring, anew=True)
+        self.damage = ""
+        return name
 
     # -- changing the passphrase
 
@@ -310,7 +468,7 @@ class Keyring:
             if generation.state != "revoked" and not self.is_missing(generation):
                 self.open_private_key(generation)
                 found.append((generation.id, self._open(generation.id)))
-        found += [(identity, self._open_unnamed(identity)) for identity in self.unnamed() if _OURS.fullmatch(identity)]
+        found += [(identity, self._open_unnamed(identity)) for identity in self.unnamed() if OURS.fullmatch(identity)]
         return [(identity, opened.key) for identity, opened in found if not opened.current]
 
     def reencrypt(self, identity: str, key: PrivateKey) -> None:
@@ -341,7 +499,7 @@ class Keyring:
         by_hash = {fingerprint_hex16(one.fingerprint): one for one in ring.generations}
         found = False
         for identity in self.unnamed():
-            match = _OURS.fullmatch(identity)
+            match = OURS.fullmatch(identity)
             generation = by_hash.get(match.group(1)) if match else None
             if generation is not None and self.fits(g.renamed(generation, identity)):
                 found = self._destroy(identity) or found
@@ -396,3 +554,32 @@ def check_passphrase(passphrase: str, what: str) -> None:
             f"{what} must have {_MINIMUM_PASSPHRASE} characters or more, and {_MAXIMUM_PASSPHRASE_BYTES} bytes or fewer.",
             "Use a long random one, for example of: openssl rand -base64 24",
         )
+
+
+def printable(text: str) -> str:
+    """Return a text that can hold names of files in any bytes as one that can be shown."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _digest(path: str) -> str:
+    """Return what tells a file's content from another's, for a name."""
+    try:
+        content = read_file(path)
+    except OSError:  # no regular file
+        content = b""
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def _free(path: str) -> str:
+    """Return a path that nothing has, or that a file of the same content has, as its name tells."""
+    number, free = 1, path
+    while os.path.lexists(free) and not _is_regular(free):
+        number, free = number + 1, f"{path}-{number + 1}"
+    return free

@@ -18,12 +18,16 @@ from . import _generations as g
 from . import _lease
 from ._durations import parse_duration
 from ._errors import InvalidOptions, WabaError
+from ._files import read_file
 from ._host_argspec import Params
 from ._keyring import check_passphrase
 from ._keys import PrivateKey, PublicKey, load_private_key, normalise_fingerprint, parse_public_key
 
 # Ansible makes no boolean of what is within a mapping, and templates leave text.
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+# A day more or less does not matter to a retention of weeks, and runs can take hours.
+_CLOCKS_APART = timedelta(days=1)
 
 # What the result adds to the members of a generation; none of it is state.
 ADDED_MEMBERS = ("business_public_key", "usable", "missing", "predicted")
@@ -92,12 +96,23 @@ def _accepted(given: Params | None, now: str) -> dict[str, g.Accepted]:
     return found
 
 
+def _clock(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return g.parse_time(text)
+    except ValueError:
+        raise InvalidOptions("clock is not a time.", "It looks like 2026-01-31T12:00:00Z, in UTC.") from None
+
+
 class Request:
     """The module's options."""
 
     def __init__(self, params: Params, now: datetime) -> None:
         self.now = now
-        self.now_text = g.time_text(now)
+        self.other_now = _clock(params["clock"])
+        # What is written counts from the later of two clocks, so that one that is behind shortens no retention.
+        self.now_text = g.time_text(max(now, self.other_now or now))
         self.state: str = params["state"]
         self.force: bool = params["force"]
         self.retention = timedelta(seconds=parse_duration(params["retention"], "retention"))
@@ -105,7 +120,8 @@ class Request:
         if params["max_age"]:
             self.max_age = timedelta(seconds=parse_duration(params["max_age"], "max_age"))
         in_use = params["in_use_fingerprints"]
-        self.in_use = None if in_use is None else frozenset(normalise_fingerprint(item) for item in in_use)
+        self.held = [normalise_fingerprint(item) for item in in_use or ()]
+        self.in_use = None if in_use is None else frozenset(self.held)
         self.fingerprint = normalise_fingerprint(params["fingerprint"]) if params["fingerprint"] else ""
         self.required = frozenset(normalise_fingerprint(item) for item in params["required_fingerprints"] or ())
         self.given_up = normalise_fingerprint(params["replace_fingerprint"]) if params["replace_fingerprint"] else ""
@@ -127,7 +143,7 @@ class Request:
     def _check_what_states_need(self, params: Params) -> None:
         if self.state in ("promoted", "rolled_back", "revoked") and not self.fingerprint:
             raise InvalidOptions(f"state: {self.state} needs fingerprint.", "Name the generation that is meant.")
-        if self.state in ("revoked", "pruned") and self.in_use is None:
+        if self.state in ("revoked", "pruned", "recovered") and self.in_use is None:
             raise InvalidOptions(
                 f"state: {self.state} needs in_use_fingerprints.",
                 "Read the whole fleet first (whatsapp_business_encryption_info); an empty list says that no number holds any.",
@@ -170,6 +186,14 @@ class Request:
             raise InvalidOptions(f"lease_seconds must be from 1 to {_lease.LONGEST}.")
 
     @property
+    def clock_in_doubt(self) -> str:
+        """What keeps this host's clock from being believed; empty where nothing does."""
+        apart = abs(self.now - self.other_now) if self.other_now else timedelta()
+        if not self.other_now or apart <= _CLOCKS_APART:
+            return ""
+        return f"the clock of {os.uname().nodename} says {g.time_text(self.now)}, another one {g.time_text(self.other_now)}"
+
+    @property
     def importing(self) -> bool:
         return bool(self.import_path or self.import_content)
 
@@ -180,8 +204,7 @@ class Request:
             return load_private_key(self.import_content.encode(), self.import_passphrase, "import_private_key_content")
         path = str(self.import_path)
         try:
-            with open(path, "rb") as stream:
-                pem = stream.read()
+            pem = read_file(path, follow=True)
         except OSError as error:
             raise InvalidOptions(
                 f"import_private_key_path {path} cannot be read on {os.uname().nodename}: {error.strerror}.",

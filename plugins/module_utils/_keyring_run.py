@@ -17,13 +17,12 @@ from . import _generations as g
 from . import _lease
 from ._errors import InvalidKey, KeyringError
 from ._host_argspec import Params
-from ._keyring import Keyring
+from ._keyring import RESTORE, STATE_FILE, Keyring, printable
 from ._keyring_options import Request
 from ._keys import PrivateKey, PublicKey, load_private_key, require_cryptography
+from ._recovery import recovery
 
 Result = dict[str, t.Any]
-
-_RESTORE = "ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST"
 
 
 def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -> Result:
@@ -33,13 +32,16 @@ def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -
     keyring = Keyring(
         params["path"], params["name"], request.new_passphrase or request.passphrase, check_mode,
         old_passphrase=request.passphrase if request.new_passphrase else None, read_only=request.state == "read",
+        recovering=request.state == "recovered",
     )
     if not os.path.lexists(keyring.folder):
         _check_required(keyring, request)  # before a folder is made
-        if request.state == "recorded":
+        if request.state in ("recorded", "recovered"):
             raise KeyringError(f"There is no keyring {keyring.folder} on {os.uname().nodename}.", "Check path and name.")
     with keyring.locked():
         before = keyring.ring
+        if request.state not in ("read", "mirrored", "recovered"):
+            keyring.require_state(request.imported_key.public.fingerprint if request.importing else "")
         _check_required(keyring, request)
         _check_private_keys(keyring, request)
         run = Run(keyring, request)
@@ -66,6 +68,7 @@ class Run:
         self.usable: dict[str, bool] = {}
         self.exported: dict[str, str] | None = None
         self.lease_row: Result | None = None
+        self.recovery_row: Result | None = None
 
     # -- states
 
@@ -113,6 +116,12 @@ class Run:
     def pruned(self) -> None:
         """Files go before the state forgets them, so that a kill between the two leaves no file without a name."""
         gone = g.prunable(self.keyring.ring, self.request.in_use or (), self.request.retention, self.request.now)
+        if gone and self.request.clock_in_doubt:
+            raise KeyringError(
+                f"{len(gone)} keys of {self.keyring.folder} seem to have had their time, but {self.request.clock_in_doubt}: "
+                "nothing was deleted.",
+                "Set the clocks right, then run again.",
+            )
         for generation in gone:
             self.keyring.destroy(generation)
             self.removed.append(generation.fingerprint)
@@ -146,6 +155,36 @@ class Run:
             if kept and not usable:
                 self.keyring.open_private_key(kept[-1])
             self.exported = {one.id: self.keyring.open_private_key(one).encrypted_pem(export).decode() for one in usable}
+
+    def recovered(self) -> None:
+        """Keys come under their own names, then what no generation can use under another, then the state.
+
+        So a call that is killed leaves every key in a file, and the damaged state where it was, for the next call to go on with.
+        """
+        keyring, request = self.keyring, self.request
+        files, damage = keyring.key_files(), keyring.damage
+        held = request.held + [row["fingerprints"][-1] for row in keyring.ring.accepted.values()]
+        plan = recovery(
+            keyring.ring, files, readable=not damage, held=held, chosen=request.fingerprint, now=request.now, where=keyring.folder,
+        )
+        for identity, generation in plan.written.items():
+            keyring.write_key(generation, keyring.opened_key(identity))
+        ids = {one.id for one in plan.ring.generations}  # the public half of a lost key is of use to who looks for it
+        aside = [
+            {"file": printable(f"{file.id}.pem"),
+             "now": keyring.put_aside(file.id, plan.aside[file.id], with_public=file.id not in ids),
+             "why": file.why or f"It holds the key of {file.fingerprint}, which has a file of its own."}
+            for file in files if file.id in plan.aside
+        ]
+        for generation in plan.ring.generations:
+            if generation.state != "revoked" and generation.fingerprint not in keyring.unwritten and keyring.fits(generation):
+                self.changed = keyring.mend_public_key(generation) or self.changed
+        if damage:
+            copied = keyring.replace_damaged_state(plan.ring)
+            aside += [{"file": STATE_FILE, "now": copied, "why": damage}] if copied else []
+        keyring.save(plan.ring)
+        self.changed = bool(self.changed or damage or aside or plan.written)
+        self.recovery_row = {"damage": damage or None, "put_aside": aside, "lost": list(plan.lost)}
 
     # -- what goes with every state that writes
 
@@ -232,7 +271,7 @@ class Run:
             f"{self.keyring.folder} on {os.uname().nodename} has {', and '.join(newer)}: "
             "the source was lost or is older than this copy, or another run went on meanwhile. Nothing was changed.",
             "Run again when no other run is at work. If that does not help, rebuild the source from this copy: "
-            f"{_RESTORE} (the copy's name in the inventory). Only if this copy may be lost, use force.",
+            f"{RESTORE} (the copy's name in the inventory). Only if this copy may be lost, use force.",
         )
 
     def _key_to_copy(self, generation: g.Generation) -> PrivateKey | None:
@@ -290,7 +329,7 @@ def _check_required(keyring: Keyring, request: Request) -> None:
         raise KeyringError(
             f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has: this keyring "
             "was lost or is older than its copy.",
-            f"Rebuild it: {_RESTORE}",
+            f"Rebuild it: {RESTORE}",
         )
 
 
@@ -331,6 +370,7 @@ def _check_keys_in_work(keyring: Keyring, request: Request) -> None:
     ]
     for generation in wanted:
         keyring.open_private_key(generation)
+        keyring.sync(generation)
     if not wanted:
         _check_passphrase_on_another(keyring)
 
@@ -369,6 +409,7 @@ def _result(run: Run, before: g.Ring, changed: bool) -> Result:
         "reencrypted": run.reencrypted,
         "exported": run.exported,
         "lease": run.lease_row,
+        "recovery": run.recovery_row,
         "diff": {
             "before_header": keyring.folder, "after_header": keyring.folder,
             "before": _diff_text(before), "after": _diff_text(ring),

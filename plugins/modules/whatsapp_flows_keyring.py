@@ -85,15 +85,20 @@ options:
         them; then those are destroyed that the source has as revoked, or deleted after their retention. It is refused where the
         source does not know a key of this copy, or still has one that was revoked here, because then the source was lost or is
         older.
+      - V(recovered) makes a keyring whole again whose files are damaged, as far as they allow. Key files that open under
+        O(passphrase) become generations again. If C(keyring.json) cannot be read, O(fingerprint) becomes the current key, else
+        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Nothing is deleted; files
+        that are of no use are renamed. RV(recovery) tells. A keyring that is not damaged stays as it is.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
       - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
     type: str
-    choices: [present, staged, recorded, promoted, rolled_back, revoked, pruned, mirrored, read]
+    choices: [present, staged, recorded, promoted, rolled_back, revoked, pruned, mirrored, recovered, read]
     default: present
   fingerprint:
     description:
-      - The key that is meant, for the states V(promoted), V(rolled_back) and V(revoked).
+      - The key that is meant, for the states V(promoted), V(rolled_back) and V(revoked); for V(recovered) the one that is to be
+        the current one, where that does not follow from O(in_use_fingerprints).
     type: str
   accepted:
     description:
@@ -141,10 +146,16 @@ options:
   in_use_fingerprints:
     description:
       - Fingerprints that numbers hold, or may hold. Required by the states V(revoked) and V(pruned), where an empty list says
-        that no number holds a key of this keyring. With other states it is recorded when the keys were last seen, except with
+        that no number holds a key of this keyring, and by V(recovered), where each counts as often as it is listed. With other states it is recorded when the keys were last seen, except with
         V(mirrored) and V(read), which ignore it.
     type: list
     elements: str
+  clock:
+    description:
+      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). What is written is written by the later of the
+        two, and V(pruned) deletes nothing while they are more than a day apart; it fails if there was something to delete.
+    type: str
+    version_added: 1.5.0
   import_private_key_path:
     description:
       - Private key on this host to adopt first, as the current one, with O(state=present) or O(state=staged).
@@ -289,6 +300,14 @@ EXAMPLES = r"""
     path: /etc/whatsapp-flows/keys
     passphrase: "{{ keyring_passphrase }}"
     new_passphrase: "{{ new_keyring_passphrase | default(omit) }}"
+
+- name: Make a keyring whole again whose files were damaged
+  waba.flows.whatsapp_flows_keyring:
+    path: /etc/whatsapp-flows/keys
+    passphrase: "{{ keyring_passphrase }}"
+    state: recovered
+    in_use_fingerprints:
+      - "{{ original.current }}"
 
 - name: Delete what no number was seen holding for 30 days, after every number was read
   waba.flows.whatsapp_flows_keyring:
@@ -444,6 +463,32 @@ lease:
         expires_at:
           description: When it expires.
           type: str
+recovery:
+  description: What was recovered.
+  returned: success; V(none) with other states than V(recovered)
+  type: dict
+  contains:
+    damage:
+      description: What was wrong with C(keyring.json); V(none) if it could be read.
+      type: str
+    put_aside:
+      description: Files that have another name now.
+      type: list
+      elements: dict
+      contains:
+        file:
+          description: Its former name.
+          type: str
+        now:
+          description: Its name now.
+          type: str
+        why:
+          description: What is wrong with it.
+          type: str
+    lost:
+      description: Fingerprints that numbers hold, and whose private keys no file has.
+      type: list
+      elements: str
 error:
   description: What went wrong, as in RV(waba.flows.whatsapp_business_encryption#module:error).
   returned: failure

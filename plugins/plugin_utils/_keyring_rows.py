@@ -209,6 +209,22 @@ def restored_lines(results: Rows) -> list[str]:
     return lines
 
 
+def recovered_lines(results: Rows) -> list[str]:
+    """Return the lines that tell what was recovered of each keyring, and what could not be."""
+    lines = []
+    for result in results:
+        name, told = result["item"], result.get("recovery")
+        if not told:
+            lines.append(f"key {name}: not recovered")
+            continue
+        states = ", ".join(f"{one['fingerprint']} {one['state']}{' (its private key is lost)' if one['missing'] else ''}"
+                           for one in result["generations"])
+        lines.append(f"key {name}: {'recovered' if result['changed'] else 'is not damaged'}, generations: {states or 'none'}")
+        lines += [f"key {name}: {row['file']} is now {row['now']}: {row['why']}" for row in told["put_aside"]]
+        lines += [f"key {name}: numbers hold {one}, whose private key is not here" for one in told["lost"]]
+    return lines
+
+
 def own_path(path: str) -> str:
     """Return a path on the control node as its user means it: below the folder that the playbook was started from.
 

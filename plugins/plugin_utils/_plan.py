@@ -184,6 +184,12 @@ def held(read: Rows) -> list[str]:
     return sorted({row["fingerprint"] for row in read if row["outcome"] == "read" and row["fingerprint"]})
 
 
+def held_by(fleet: Rows, read: Rows, key_name: str) -> list[str]:
+    """Return the fingerprints that the numbers of a key were read holding, each as often as numbers hold it."""
+    names = {row["name"] for row in fleet if row["key_name"] == key_name}
+    return [row["fingerprint"] for row in read if row["name"] in names and row["outcome"] == "read" and row["fingerprint"]]
+
+
 def as_list(value: t.Any) -> list[t.Any]:
     """Return a list that may have been given as text with commas or as one value, as C(-e) and surveys of AWX do."""
     if isinstance(value, str):

@@ -92,15 +92,22 @@ class Box:
     def document(self) -> Params:
         return t.cast(Params, json.loads((self.folder / "keyring.json").read_text()))
 
+    def pem_name(self, key: KeyPair) -> str:
+        """The name of the only file that bears the key's hash; also where there is no state that can be read."""
+        (path,) = self.folder.glob(f"*-{_keys.fingerprint_hex16(key.fingerprint)}*.pem")
+        return path.name
+
     def pem(self, key: KeyPair) -> Path:
         ids: dict[str, str] = {row["fingerprint"]: row["id"] for row in self.document()["generations"]}
         return self.folder / (ids[key.fingerprint] + ".pem")
 
 
 @pytest.fixture(name="box")
-def box_fixture(tmp_path: Path, unchecked_keys: None) -> Box:
-    """A place for a keyring; nothing is there yet."""
-    return Box(tmp_path / "vault" / "keys")
+def box_fixture(tmp_path: Path, unchecked_keys: None) -> t.Iterator[Box]:
+    """A place for a keyring; nothing is there yet. What tests write by hand is for the account alone, as keyrings want it."""
+    umask = os.umask(0o077)
+    yield Box(tmp_path / "vault" / "keys")
+    os.umask(umask)
 
 
 def states(result: Params) -> dict[str, str]:

@@ -72,12 +72,16 @@ class Scene:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is there, and the call that is killed. C(generates): a new key is needed. C(of_copy): it works on the copy."""
+    """What is there, and the call that is killed. C(generates): a new key is needed. C(of_copy): it works on the copy.
+
+    C(recovers): the letters of the keys that files have, though the state may not.
+    """
 
     prepare: t.Callable[[Scene], object]
     call: t.Callable[[Scene], Params]
     generates: bool = False
     of_copy: bool = False
+    recovers: str = ""
 
 
 def nothing(scene: Scene) -> None:
@@ -157,6 +161,33 @@ def imported_on_both(scene: Scene) -> None:
     scene.source = copy_of(scene.box)
 
 
+def damaged(scene: Scene) -> None:
+    """Key a is retired, b current, c pending; the state is cut in the middle of its second row."""
+    three(scene)
+    path = scene.box.folder / "keyring.json"
+    path.write_bytes(path.read_bytes()[:700])
+
+
+def without_state(scene: Scene) -> None:
+    """Key a is retired, b current, c pending; the state is gone."""
+    three(scene)
+    (scene.box.folder / "keyring.json").unlink()
+
+
+def swapped(scene: Scene) -> None:
+    """Key a is retired, b current, c pending; the files of a and b have each other's names, and that of c is cut."""
+    three(scene)
+    a, b, c = (scene.box.pem(key) for key in scene.keys[:3])
+    a.rename(scene.box.folder / "between")
+    b.rename(a)
+    (scene.box.folder / "between").rename(b)
+    c.write_bytes(c.read_bytes()[:500])
+
+
+def recover(scene: Scene) -> Params:
+    return scene.box("recovered", in_use_fingerprints=[scene.fingerprint("b")])
+
+
 def mirror(scene: Scene) -> Params:
     return scene.copy("mirrored", source=scene.source)
 
@@ -186,6 +217,9 @@ CASES = {
     "mirrored with removal": Case(copied_before_removal, mirror, of_copy=True),
     "mirrored by force": Case(another_is_there, lambda s: s.copy("mirrored", source=s.source, force=True), of_copy=True),
     "mirrored under another name": Case(imported_on_both, mirror, of_copy=True),
+    "recovered": Case(damaged, recover, recovers="abc"),
+    "recovered without a state": Case(without_state, recover, recovers="abc"),
+    "recovered from swapped files": Case(swapped, recover, recovers="ab"),
     "passphrase": Case(four, lambda s: s.box(new_passphrase=NEW_PASSPHRASE)),
     "passphrase and promoted": Case(
         three, lambda s: s.box("promoted", fingerprint=s.fingerprint("c"), new_passphrase=NEW_PASSPHRASE)),
@@ -216,9 +250,9 @@ def kill_after(number: int | None) -> t.Callable[[], int]:
     return lambda: counted
 
 
-def opens(box: Box, fingerprint: str, passphrase: str) -> bool:
+def opens(box: Box, fingerprint: str, passphrase: str, *, under_any_name: bool = False) -> bool:
     """Tell whether a file that bears the fingerprint's hash holds its private key, under the passphrase."""
-    for path in box.folder.glob(f"*-{fingerprint_hex16(fingerprint)}*.pem"):
+    for path in box.folder.glob("*.pem" if under_any_name else f"*-{fingerprint_hex16(fingerprint)}*.pem"):
         with contextlib.suppress(InvalidKey):
             if load_private_key(path.read_bytes(), passphrase, path.name).public.fingerprint == fingerprint:
                 return True
@@ -244,8 +278,10 @@ class Victim:
 
     def rows(self) -> dict[str, Params]:
         """What the state on disk names, by fingerprint."""
-        there = (self.box.folder / "keyring.json").exists()
-        return {row["fingerprint"]: row for row in self.box.document()["generations"]} if there else {}
+        try:
+            return {row["fingerprint"]: row for row in self.box.document()["generations"]}
+        except (FileNotFoundError, ValueError):
+            return {}
 
     def reset(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
@@ -265,6 +301,8 @@ class Victim:
             fingerprint for fingerprint, row in self.before.items()
             if row["state"] != "revoked" and self.after.get(fingerprint, {"state": "revoked"})["state"] != "revoked"
         ]
+        if self.case.recovers:
+            self.published = [self.scene.fingerprint(letter) for letter in self.case.recovers]
 
     def count(self, log: Path) -> int:
         """Return how many system calls the call makes."""
@@ -290,17 +328,19 @@ class Victim:
 
     def opens(self, fingerprint: str) -> bool:
         passphrases = (PASSPHRASE, NEW_PASSPHRASE) if self.changes_passphrase else (PASSPHRASE,)
-        return any(opens(self.box, fingerprint, passphrase) for passphrase in passphrases)
+        anywhere = bool(self.case.recovers)
+        return any(opens(self.box, fingerprint, passphrase, under_any_name=anywhere) for passphrase in passphrases)
 
-    def check_after_kill(self) -> None:
-        """Nothing that counts may be lost, and the call made again must end as it would have."""
+    def check_after_kill(self, again_by: t.Callable[[t.Callable[[], Params]], Params] = lambda call: call()) -> None:
+        """Nothing that counts may be lost, and the call made again (C(again_by)) must end as it would have."""
         left = self.rows()
         assert [one for one in self.published if not self.opens(one)] == []
-        in_work = {row["state"]: fingerprint for fingerprint, row in left.items() if row["state"] in ("current", "pending")}
+        in_work = {row["state"]: fingerprint for fingerprint, row in left.items() if row["state"] in ("current", "pending")
+                   and (fingerprint in self.published or not self.case.recovers)}
         assert [one for one in in_work.values() if not self.opens(one)] == []
         durable = set(self.box.names(".pem")) if self.box.folder.exists() else set()
         made = self.scene.maker.count
-        again = self.call()
+        again = again_by(self.call)
         self.check_end(again)
         if self.case.generates:
             new = {name for name in durable if name[:-4] not in {row["id"] for row in self.before.values()}}
@@ -320,17 +360,22 @@ class Victim:
         rows = self.rows()
         assert [row["state"] for row in rows.values()] == [row["state"] for row in self.after.values()]
         assert [row["state"] for row in result["generations"]] == [row["state"] for row in self.after.values()]
-        expected = {row["id"] for row in rows.values() if row["state"] != "revoked"}
+        gone = {one for one in self.after if self.case.recovers and one not in self.published}
+        expected = {row["id"] for one, row in rows.items() if row["state"] != "revoked" and one not in gone}
         unnamed = {path.stem for path in self._start.rglob("*.pem")} & {path.stem for path in self.root.rglob("*.pem")}
+        kept = {row["id"] for one, row in rows.items() if one in gone}  # the public half of a key that is lost
         for suffix in (".pem", ".pub"):
-            found = {name[:-4] for name in self.box.names(suffix)}
+            found = {name[:-4] for name in self.box.names(suffix)} - (kept if suffix == ".pub" else set())
             assert expected <= found <= expected | unnamed
         passphrase = NEW_PASSPHRASE if self.changes_passphrase else PASSPHRASE
-        assert [one for one, row in rows.items() if row["state"] != "revoked" and not opens(self.box, one, passphrase)] == []
+        assert [one for one, row in rows.items()
+                if row["state"] != "revoked" and one not in gone and not opens(self.box, one, passphrase)] == []
         if self.changes_passphrase:
             assert not [path for path in self.box.folder.glob("*.pem") if is_under(path, PASSPHRASE)]
         assert (self.box.folder / "lease.json").exists() is self.lease
         assert not [path for path in self.box.folder.iterdir() if path.name.startswith(".tmp")]
+        if self.case.recovers and (self._start.joinpath("keys", "default", "keyring.json")).exists() and len(self.before) == 0:
+            assert len(list(self.box.folder.glob("keyring.json.damaged-*"))) == 1
 
 
 def is_under(path: Path, passphrase: str) -> bool:

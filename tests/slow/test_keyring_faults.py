@@ -1,0 +1,30 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each system call of every kind of call of the keyring fails, and the call is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ansible_collections.waba.flows.tests.unit.helpers import Keys
+from ansible_collections.waba.flows.tests.unit.keyring_box import Box, Maker, box_fixture, unchecked_keys_fixture
+from ansible_collections.waba.flows.tests.unit.keyring_faults import ERRORS, fail
+from ansible_collections.waba.flows.tests.unit.keyring_kills import CASES, maker_with_spare_keys_fixture, spare_keys_fixture
+
+FIXTURES = (box_fixture, unchecked_keys_fixture, maker_with_spare_keys_fixture, spare_keys_fixture)  # for pytest to find
+
+
+@pytest.mark.attack("durable", "each system call of each call of the keyring fails: full disk, quota, read-only, I/O error, NFS")
+@pytest.mark.attack("resumed", "each system call of each call of the keyring fails: full disk, quota, read-only, I/O error, NFS")
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_a_failing_system_call_is_told_and_made_good_by_the_next_call(
+    name: str, *, applied: bool, box: Box, keys: Keys, maker: Maker, record_property: Callable[[str, object], None]
+) -> None:
+    tries = fail(name, box, keys, maker, numbers=range(1, 1000), codes=ERRORS, applied=applied)
+    record_property("tries", tries)
+    assert tries > 5
