@@ -95,8 +95,18 @@ def _environment() -> _Environment:
     # Jinja's own: those of ansible-core 2.19 know its own kind of undefined values only.
     made.filters["default"] = DEFAULT_FILTERS["default"]
     made.tests.update({name: DEFAULT_TESTS[name] for name in ("defined", "undefined")})
+    made.filters.update({name: _unrolled(function) for name, function in made.filters.items()})
     made.globals.clear()
     return made
+
+
+def _unrolled(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    """Return a filter that returns a list where it would return a generator, as Ansible has them."""
+    @functools.wraps(function)
+    def unrolled(*arguments: t.Any, **options: t.Any) -> t.Any:
+        value = function(*arguments, **options)
+        return list(value) if isinstance(value, t.Iterator) else value
+    return unrolled
 
 
 @functools.cache

@@ -324,9 +324,9 @@ class World:
             f"{flows}_business_encryption_fleet": self._module(FLEET_SPEC, run_many),
             "ansible.builtin.copy": self._copy,
             "ansible.builtin.find": self._find,
-            "ansible.builtin.ping": self._nothing,
-            "ansible.builtin.debug": self._nothing,
-            "ansible.builtin.set_stats": self._nothing,
+            "ansible.builtin.ping": self._ping,
+            "ansible.builtin.debug": lambda options, host, check: {"changed": False},
+            "ansible.builtin.set_stats": lambda options, host, check: {"changed": False},
             "ansible.builtin.fail": lambda options, host, check: {"failed": True, "msg": options["msg"]},
         }
 
@@ -347,7 +347,7 @@ class World:
 
         return module
 
-    def _nothing(self, options: Values, host: str, check_mode: bool) -> Result:
+    def _ping(self, options: Values, host: str, check_mode: bool) -> Result:
         lost = host in self.unreachable
         return {"changed": False, **({"unreachable": True, "msg": "Failed to connect to the host."} if lost else {})}
 
