@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible.plugins.filter import core as core_filters
 from ansible.plugins.filter import mathstuff as math_filters
 from ansible.plugins.test import core as core_tests
@@ -193,7 +194,7 @@ class Play:
     modules: t.Mapping[str, Module]
     check_mode: bool
     sleep: t.Callable[[float], None] = lambda seconds: None
-    done: list[str] = dataclasses.field(default_factory=list)  # the names of all tasks, also of those that were left out
+    done: list[str] = dataclasses.field(default_factory=list)  # the names of all tasks, also of those whose condition did not hold
 
     def run(self, entry: str, scope: Scope) -> Steps:
         """Yield each call of a module before it is made. Raises TaskFailed."""
@@ -214,8 +215,12 @@ class Play:
         if names[0] in _INCLUDES:
             yield from self._include(names[0], task, scope.inner(task.get("vars")), conditions)
             return
-        self.done.append(task["name"])
-        yield from self._module(names[0], task, scope.inner(task.get("vars")), conditions)
+        scope = scope.inner(task.get("vars"))
+        try:
+            self.done.append(scope.template(task["name"]))
+            yield from self._module(names[0], task, scope, conditions)
+        except (AnsibleError, UndefinedError) as error:
+            raise TaskFailed(task["name"], str(error)) from None
 
     def _block(self, task: Values, scope: Scope, conditions: list[t.Any]) -> Steps:
         try:
@@ -231,6 +236,8 @@ class Play:
     def _include(self, module: str, task: Values, scope: Scope, conditions: list[t.Any]) -> Steps:
         options = task[module] if isinstance(task[module], dict) else {"file": task[module]}
         static = module.endswith("import_tasks")
+        if not static:
+            self.done.append(scope.template(task["name"]))
         for own in [scope] if "loop" not in task else self._items(task, scope):
             if static or own.is_true(conditions):
                 path = self.folder / "tasks" / own.template(options["file"])

@@ -237,11 +237,11 @@ class Estate(RuleBasedStateMachine):
         before, posts = self.oracle.files(), len(self.world.box.posts)
         predicted = self.world.run(check_mode=True, **options)
         assert (self.oracle.files(), len(self.world.box.posts)) == (before, posts), "check mode changed something"
-        healthy = not self.world.full_disks and not any(one.stuck or one.down for one in self.world.endpoints.programs.values())
-        faulty = self.world.box._api.faults._queues
+        faulty = any(self.world.box._api.faults._queues.values())
+        healthy = not faulty and not self.world.full_disks and not any(one.stuck or one.down for one in self.world.endpoints.programs.values())
         run = self.world.run(**options)
         self.oracle.note_end(run)
-        if healthy and not any(faulty.values()):
+        if healthy:
             assert run.outcomes == predicted.outcomes, (predicted.message, run.message)
 
     @rule()

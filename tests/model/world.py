@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import datetime
@@ -102,11 +103,12 @@ class Run:
 class World:
     """Numbers c-… of the Cloud API and k-… of a provider that cannot be asked, two keyrings, endpoints and a replica.
 
-    With C(url) the sandbox is elsewhere.
+    Unless it C(runs) the role itself, the code under test is left as it is.
     """
 
-    def __init__(self, folder: Path, *, cloud: int = 5, partner: int = 2, kaleyra: int = 2, replicas: int = 1) -> None:
+    def __init__(self, folder: Path, *, cloud: int = 5, partner: int = 2, kaleyra: int = 2, replicas: int = 1, runs: bool = True) -> None:
         self.folder = folder
+        self._runs_itself = runs
         self.now = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.timezone.utc)
         self.doom = Doom()
         self.unreachable: set[str] = set()
@@ -115,12 +117,14 @@ class World:
         self.runs: list[Run] = []
         self.generated: list[str] = []
         self.proofs: dict[tuple[int, str], set[str]] = {}  # by run and key: the endpoints that decrypted with it
-        self.trace: list[Step] = []
+        self.trace: collections.deque[Step] = collections.deque(maxlen=20)  # the newest steps
+        self.calls: list[tuple[list[str], Values]] | None = None  # each call of a module, as its options and what they are given as
         self.before_post: t.Callable[[str, str], None] = lambda number_id, pem: None
         self.before_generating: t.Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._patched = contextlib.ExitStack()
         self._counter = itertools.count(1)
+        self._run_numbers = itertools.count(1)
         self.endpoints = Endpoints(self._note_proof)
         self.numbers: dict[str, Values] = {}
         self.box = Sandbox(make_state(cloud + partner))
@@ -150,7 +154,8 @@ class World:
 
     def __enter__(self) -> World:
         self.box.__enter__()
-        self._patch()
+        if self._runs_itself:
+            self._patch()
         for variables in self.numbers.values():
             variables["whatsapp_base_url"] = self.box.base_url
             if variables.get("whatsapp_provider") == "kaleyra":
@@ -272,7 +277,7 @@ class World:
         scope = Scope({}, given, role, inventory, defaults, {name: Plain(value) for name, value in magic.items()})
         play = Play(ROLE, "vault", self._modules(), check_mode)
         known = {name: {row["fingerprint"] for row in self.ring(name)} for name in ("default", "partner")}
-        run = Run(len(self.runs) + 1, entry, play, scope, given, self.now, known, play.run(entry, scope))
+        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, known, play.run(entry, scope))
         self.runs.append(run)
         return run
 
@@ -338,6 +343,8 @@ class World:
             checked = ArgumentSpecValidator(spec).validate(json.loads(json.dumps(options)))
             if checked.error_messages:
                 return {"failed": True, "changed": False, "msg": ", ".join(checked.error_messages)}
+            if self.calls is not None:
+                self.calls.append((sorted(spec), checked.validated_parameters))
             self.doom.full_disk = host in self.full_disks
             try:
                 result = attempt(lambda: work(checked.validated_parameters, check_mode))
