@@ -22,7 +22,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import WabaErro
 from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
 from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
-from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, make_provider
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider, make_provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.tests.unit.helpers import module_params
 from ansible_collections.waba.flows.tests.unit.laws import message_law

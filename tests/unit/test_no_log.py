@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.waba.flows.plugins.module_utils import _argspec, _errors, _host_argspec
-from ansible_collections.waba.flows.plugins.module_utils._providers import OWN_OPTIONS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import OWN_OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ROOT / "roles"
