@@ -28,7 +28,8 @@ HARMLESS = {
     "awx_setup_update_secrets": "true or false", "awx_setup_credential_types": "definitions",
     "awx_setup_credentials": "the modules of awx.awx get them under no_log",
     "awx_setup_project_credential": "a name in AWX", "awx_setup_machine_credential": "a name in AWX",
-    "awx_setup_job_credentials": "names in AWX",
+    "awx_setup_job_credentials": "names in AWX", "credentials": "names in AWX", "credential": "a name in AWX",
+    "credential_type": "a name in AWX",
 }
 Options = t.Mapping[str, t.Mapping[str, t.Any]]
 
