@@ -12,7 +12,6 @@ import html
 import json
 import os
 import shutil
-import tarfile
 import threading
 import time
 import typing as t
@@ -248,8 +247,3 @@ def leaks(texts: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> dict[str,
     return {place: names for place, names in found.items() if names}
 
 
-def tarball_texts(path: Path) -> dict[str, str]:
-    """Return the text of each file of a tarball."""
-    with tarfile.open(path) as archive:
-        members = [(member.name, archive.extractfile(member)) for member in archive if member.isfile()]
-        return {name: stream.read().decode(errors="replace") for name, stream in members if stream}

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.fleet import OldKey, example_fleet
+from tests.fleet import example_fleet
+from tests.looks_secret import secret_looking
 from tests.sandbox import Sandbox
 
-from .conftest import APP_SECRET, Run, Sshd, World, running_sshd
-from .secret_scan import FORMS, Places, Scanner, Watch, encodings, leaks, secrets_of
+from .conftest import APP_SECRET, ROOT, Run, Sshd, World, running_sshd
+from .secret_scan import FORMS, Places, Scanner, encodings, leaks, secrets_of, texts_below
 
 IMPORT = {
     "encryption_keys_import_private_key_path": "{folder}/old-key.pem",
@@ -147,6 +148,24 @@ def test_no_secret_shows(secretive: World, failure: str) -> None:
     assert_nothing_shows(secretive, texts, **more)
 
 
+@pytest.mark.attack("secret", "a private key given where a public one belongs, alone or beside another wrong option")
+@pytest.mark.parametrize("module", ["whatsapp_business_encryption", "whatsapp_business_encryption_fleet"])
+@pytest.mark.parametrize("wrong", [{}, {"retries": "many"}])
+def test_a_private_key_given_as_the_public_one_is_not_echoed(world: World, module: str, wrong: dict[str, t.Any]) -> None:
+    """Neither where the key is refused, nor where another option is wrong before the key is looked at."""
+    old = world.fleet.old_keys["default"]
+    key = serialization.load_pem_private_key(old.private_pem, old.passphrase.encode())
+    pem = key.private_bytes(serialization.Encoding.PEM, FORMS["PKCS#8"], serialization.NoEncryption()).decode()
+    number = {"phone_number_id": "1", "business_public_key": pem}
+    options = number if module == "whatsapp_business_encryption" else {"phone_numbers": [number]}
+    world.environment.update(ANSIBLE_LOG_PATH=str(world.folder / "ansible.log"), ANSIBLE_INJECT_INVOCATION="true")
+    run = world.play([{f"waba.flows.{module}": {**options, **wrong, "access_token": "a-token-0123456789"}}], "-vvvv")
+    assert run.status != 0
+    assert ("many" if wrong else "private key was given") in run.output
+    text = run.output + (world.folder / "ansible.log").read_text()
+    assert Scanner({str(i): line for i, line in enumerate(pem.splitlines()[1:-1])}).find(text) == set()
+
+
 # -- what is rarer: other ways to show things, and other failures
 
 
@@ -165,8 +184,8 @@ def post_fails(world: World) -> dict[str, str]:
     """Each POST is applied, and then the connection breaks, or an error quotes the token."""
     for index, name in enumerate(world.numbers):
         token = world.fleet.token(world.fleet.wabas[name])
-        kind = ["applied_then_reset", "applied_then_error", "truncated"][index % 3]
-        world.box.fault(world.fleet.numbers[name], kind, method="POST", times=-1, status=500, code=131000, message=f"{token} failed")
+        kind, status = [("applied_then_reset", 500), ("applied_then_error", 500), ("error", 400)][index % 3]
+        world.box.fault(world.fleet.numbers[name], kind, method="POST", times=-1, status=status, code=100, message=f"{token} failed")
     return {}
 
 
@@ -308,3 +327,133 @@ def test_an_error_that_nobody_foresaw_shows_no_secret(world: World, tmp_path: Pa
     assert leaks(texts, {"token": token, "app secret": APP_SECRET, "odd password": ODD}) == {}
     assert "phone_numbers" in texts["system log"]
     assert ".ansible_async" in texts["home folder"]
+
+
+# -- what Ansible shows on purpose
+
+SHOWN = {
+    "ANSIBLE_KEEP_REMOTE_FILES": "temporary files of the hosts",
+    "ANSIBLE_DEBUG": "standard output",
+}
+
+
+@pytest.mark.parametrize("variable", SHOWN)
+def test_what_shows_secrets_by_its_nature_is_documented(world: World, variable: str) -> None:
+    """With one variable of Ansible's a passphrase is where the documentation says, and without it it is not."""
+    places = Places(world)
+    tasks = [{"waba.flows.whatsapp_flows_keyring": {"path": str(world.keys), "passphrase": "{{ lookup('ansible.builtin.env', 'P') }}",
+                                                    "state": "read"}, "no_log": True}]
+    world.environment["P"] = "canary-on-purpose-4471"
+    found = []
+    for value in ("0", "1"):
+        world.environment[variable] = value
+        with places.watch() as watch:
+            run = world.play(tasks)
+        assert run.status == 0, run.output
+        found.append(leaks(places.found(run, watch), {"passphrase": "canary-on-purpose-4471"}))
+    del found[0]["temporary files while it runs"]  # without pipelining a module comes as a file; the role sets it
+    assert found[0] == {}
+    assert SHOWN[variable] in found[1]
+    assert f"`{variable}" in (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
+# -- a scanner that finds nothing proves nothing
+
+PLANTED = (
+    "standard output", "log file", "system log", "command lines", "environment on hosts behind ssh", "JUnit files", "tree files", "events",
+    "fact cache", "retry files", "temporary files while it runs", "temporary files of the hosts", "temporary files of the control node",
+    "other temporary files", "home folder", "report", "page", "metrics", "state of keyrings, manifests, reports", "traceback",
+    "exception of a module",
+)
+
+
+def canary(place: str) -> str:
+    """Return what is planted in a place, unlike what is in any other."""
+    return f"planted-{'-'.join(place.replace(',', '').split())}-5150"
+
+
+def planting_tasks(world: World, places: Places) -> list[dict[str, t.Any]]:
+    """Return tasks that leave a canary in each place, by the means by which a secret would get there."""
+    def shell(place: str, command: str) -> dict[str, t.Any]:
+        return {"ansible.builtin.shell": command.format(canary=canary(place), places=places.folder), "no_log": True}
+
+    (world.folder / "library").mkdir()
+    (world.folder / "library" / "crash.py").write_text("#!/usr/bin/python\nraise RuntimeError('%s')\n" % canary("exception of a module"))
+    (world.folder / "filter_plugins").mkdir()
+    (world.folder / "filter_plugins" / "crash.py").write_text(
+        "class FilterModule:\n    def filters(self):\n        return {'crash': self.crash}\n"
+        "    def crash(self, value):\n        raise RuntimeError('%s')\n" % canary("traceback"))
+    shown = [{"ansible.builtin.debug": {"msg": canary(place)}} for place in ("standard output", "log file", "JUnit files", "events")]
+    written = {
+        "temporary files of the hosts": "remote/x", "temporary files of the control node": "local/x", "other temporary files": "tmp/x",
+        "report": "output.report", "page": "output.page", "metrics": "output.metrics",
+    }
+    return [
+        *shown,
+        {"ansible.builtin.set_fact": {"planted": canary("fact cache"), "cacheable": True}},
+        *(shell(place, "echo {canary} > {places}/" + path) for place, path in written.items()),
+        shell("home folder", "echo {canary} > ~/planted"),
+        shell("state of keyrings, manifests, reports", f"mkdir -p {world.keys}/default && echo {{canary}} > {world.keys}/default/keyring.json"),
+        shell("command lines", ": {canary}; sleep 1"),
+        shell("temporary files while it runs", "echo {canary} > {places}/tmp/y; sleep 1; rm {places}/tmp/y"),
+        {"ansible.builtin.stat": {"path": f"/{canary('system log')}"}},
+        {"ansible.builtin.command": "sleep 1", "environment": {"PLANTED": canary("environment on hosts behind ssh")}, "no_log": True,
+         "delegate_to": "far"},
+        {"ansible.builtin.debug": {"msg": "{{ 'x' | crash }}"}, "ignore_errors": True},
+        {"crash": {}, "ignore_errors": True},
+        {"ansible.builtin.debug": {"msg": canary("tree files")}},
+    ]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory, collections: Path) -> t.Iterator[dict[str, str]]:
+    """What one run left, by place, that had something planted in each."""
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server, Sandbox(example_fleet(1).state) as box:
+        world = World(tmp_path_factory.mktemp("planted"), collections, box, example_fleet(1))
+        world.add_hosts("others", far=server.vault(), **{canary("retry files").replace("-", "_"): {"ansible_connection": "nowhere"}})
+        places = Places(world, server.process.pid)
+        path = world.folder / "play.yml"
+        plays = [{"hosts": "vault", "tasks": planting_tasks(world, places)},
+                 {"hosts": canary("retry files"), "tasks": [{"ansible.builtin.ping": {}}]}]
+        path.write_text(json.dumps([{"gather_facts": False, **play} for play in plays]), encoding="utf-8")
+        with places.watch() as watch:
+            run = world.run(str(path), "-vvv")
+        texts = places.found(run, watch)
+        yield {**texts, "traceback": run.output, "exception of a module": run.output}
+        world.stop()
+
+
+@pytest.mark.parametrize("place", PLANTED)
+def test_what_is_planted_in_a_place_is_found_there(planted: dict[str, str], place: str) -> None:
+    assert place in leaks(planted, {"planted": canary(place)})
+
+
+def test_every_place_is_planted_in(planted: dict[str, str]) -> None:
+    assert set(planted) == set(PLANTED)
+
+
+@pytest.mark.parametrize("form", encodings("x"))
+def test_a_secret_is_found_in_every_form(form: str) -> None:
+    for secret in ('canary "of\\ odd/ words+ ünd =%&<', "canary-plain-0123456789"):
+        assert Scanner({"planted": secret}).find(f"some text {encodings(secret)[form]} more") == {"planted"}
+    assert Scanner({"planted": "canary"}).find("some other text, can ary") == set()
+
+
+def test_everything_secret_of_a_world_is_looked_for(world: World) -> None:
+    assert world.run(encryption_keys_replace_foreign=True).status == 0
+    secrets = secrets_of(world)
+    scanner = Scanner(secrets)
+    assert len(secrets) > 50
+    assert [name for name, secret in secrets.items() if name not in scanner.find(f"x{secret}y")] == []
+    leak = world.play([{"ansible.builtin.debug": {"msg": "{{ hostvars['number-01'].whatsapp_access_token }}"}}])
+    assert scanner.find(leak.output)
+
+
+@pytest.mark.attack("secret", "key material and what looks like a credential, looked for in each file of the tarball")
+def test_the_tarball_holds_no_secret(collections: Path, record_property: t.Callable[[str, object], None]) -> None:
+    """As it was installed from it."""
+    texts = texts_below(collections)
+    assert len(texts) > 100
+    assert [path for path, text in texts.items() if secret_looking(text)] == []
+    assert secret_looking(f"-----BEGIN PRIVATE KEY-----\n{('A' * 64 + chr(10)) * 4}")
+    record_property("tries", len(texts))

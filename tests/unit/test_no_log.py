@@ -16,6 +16,7 @@ import yaml
 
 from ansible_collections.waba.flows.plugins.module_utils import _argspec, _errors, _host_argspec
 from ansible_collections.waba.flows.plugins.module_utils._providers import OWN_OPTIONS
+from ansible_collections.waba.flows.tests.looks_secret import secret_looking
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ROOT / "roles"
@@ -174,16 +175,6 @@ def test_messages_of_those_that_talk_to_peers_quote_what_is_known_alone(record_p
 
 
 # -- what the repository has
-
-KEY_MATERIAL = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(?:[A-Za-z0-9+/=]{64}\s+){3}")
-LOOKS_SECRET = re.compile(r"\bEAA[A-Za-z0-9]{40,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bxox[abprs]-[0-9A-Za-z-]{20,}"
-                          r"|\bsk_(live|test)_[0-9A-Za-z]{16,}|\bglpat-[0-9A-Za-z_-]{20}|\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}")
-
-
-def secret_looking(text: str) -> bool:
-    """Tell whether a text has key material, or what looks like a credential of a known kind."""
-    return bool(KEY_MATERIAL.search(text) or LOOKS_SECRET.search(text))
-
 
 @pytest.mark.attack("secret", "key material and what looks like a credential, looked for in each file of the repository")
 def test_no_file_of_the_repository_looks_like_a_secret(record_property: t.Callable[[str, object], None]) -> None:
