@@ -98,7 +98,7 @@ def assert_nothing_shows(world: World, texts: dict[str, str], **more: str) -> No
 
 # -- what goes wrong, by name: each returns what is secret beside what always is
 
-Wrong = t.Callable[[World], t.Optional[t.Dict[str, str]]]
+Wrong = t.Callable[[World], t.Optional[dict[str, str]]]
 
 
 def token_refused(world: World) -> None:
@@ -118,7 +118,7 @@ def token_echoed(world: World) -> dict[str, str]:
                  "error_data": {"details": f"it was {echo}"}}
         members: dict[str, t.Any] = {"status": 400, "body": json.dumps({"error": error}), "headers": {"X-Echo": echo}}
         if index % 3 == 2:
-            members = {"status": 200, "body": f"You sent {echo}", "content_type": "text/plain", "headers": {"WWW-Authenticate": echo}}
+            members = {"status": 200, "body": f"You sent {echo}", "content_type": "text/plain", "headers": {"X-Echo": echo}}
         world.box.fault(world.fleet.numbers[name], "body", times=-1, **members)
     return halves
 
@@ -131,11 +131,13 @@ def passphrase_wrong(world: World) -> None:
         path.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
 
 
-FAILURES: dict[str, Wrong] = {"nothing": lambda world: None, "token": token_refused, "echo": token_echoed, "passphrase": passphrase_wrong}
+FAILURES: dict[str, Wrong] = {
+    "nothing": lambda world: None, "token": token_refused, "echo": token_echoed, "passphrase": passphrase_wrong,
+}
 
 
-@pytest.mark.attack("secret", "a rotation with every kind of secret at -vvvv, with --diff, tracebacks and arguments asked for, that "
-                              "succeeds, or fails in several ways")
+@pytest.mark.attack("secret", "a rotation with every kind of secret at -vvvv, with differences, tracebacks and arguments shown, "
+                              "that succeeds, or fails in several ways")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_no_secret_shows(secretive: World, failure: str) -> None:
     places = Places(secretive)
@@ -185,7 +187,7 @@ def post_fails(world: World) -> dict[str, str]:
     for index, name in enumerate(world.numbers):
         token = world.fleet.token(world.fleet.wabas[name])
         kind, status = [("applied_then_reset", 500), ("applied_then_error", 500), ("error", 400)][index % 3]
-        world.box.fault(world.fleet.numbers[name], kind, method="POST", times=-1, status=status, code=100, message=f"{token} failed")
+        world.box.fault(world.fleet.numbers[name], kind, method="POST", times=-1, status=status, code=100, message=f"{token}!")
     return {}
 
 
@@ -201,9 +203,11 @@ def keyring_damaged(world: World) -> None:
 
 
 def hooks_fail(world: World) -> None:
-    """The user's own tasks fail with what they were given."""
+    """The user's own tasks handle what they were given, and fail."""
+    given = "{{ encryption_keys_deployment | default({}) | to_json }}"
+    fails = {"cmd": "sh -c 'cat; exit 1'", "stdin": given}
+    tasks = [{"ansible.builtin.debug": {"msg": given}}, {"ansible.builtin.command": fails}]
     for name in ("deploy", "reload"):
-        tasks = [{"ansible.builtin.fail": {"msg": "{{ [encryption_keys_deployment | default(''), encryption_keys_endpoint | default('')] }}"}}]
         (world.folder / f"{name}.yml").write_text(json.dumps(tasks))
 
 
@@ -229,7 +233,8 @@ CASES = {
 
 
 @pytest.mark.slow
-@pytest.mark.attack("secret", "other callback plugins and verbosities, check mode, failing POSTs, proofs, TLS, hooks, a damaged keyring")
+@pytest.mark.attack("secret", "other callback plugins and verbosities, check mode, failing POSTs, proofs, TLS, hooks, and "
+                              "a damaged keyring")
 @pytest.mark.parametrize("name", CASES)
 def test_no_secret_shows_in_other_ways(secretive: World, name: str) -> None:
     case = CASES[name]
@@ -237,14 +242,16 @@ def test_no_secret_shows_in_other_ways(secretive: World, name: str) -> None:
     secretive.environment.update(case.environment)
     more = case.wrong(secretive) or {}
     hooks = {f"encryption_keys_{hook}_tasks": str(secretive.folder / f"{hook}.yml") for hook in ("deploy", "reload")}
-    run, texts = rotate(secretive, places, *case.arguments, encryption_keys_replace_foreign=True, encryption_keys_verify_timeout=1,
-                        encryption_keys_prove_timeout=2, **(hooks if case.hooks else {}))
+    run, texts = rotate(
+        secretive, places, *case.arguments, encryption_keys_replace_foreign=True, encryption_keys_verify_timeout=1,
+        encryption_keys_prove_timeout=2, **(hooks if case.hooks else {}),
+    )
     assert (run.status == 0) == (name == "check"), run.output
     assert_nothing_shows(secretive, texts, **more)
 
 
 @pytest.mark.slow
-@pytest.mark.attack("secret", "a vault host and an API host behind ssh, the environment and command lines of their processes while they run")
+@pytest.mark.attack("secret", "a vault host and an API host behind ssh: the environment and command lines of their processes")
 def test_no_secret_shows_on_hosts_behind_ssh(secretive: World, sshd: Sshd) -> None:
     """The token is one of the control node's environment alone."""
     for number in secretive.numbers.values():
@@ -256,10 +263,31 @@ def test_no_secret_shows_on_hosts_behind_ssh(secretive: World, sshd: Sshd) -> No
     places = Places(secretive, sshd.process.pid)
     run, texts = rotate(secretive, places, encryption_keys_replace_foreign=True, encryption_keys_api_host="api-1",
                         encryption_keys_max_failures=-1)
-    assert secretive.fleet.held()["number-01"] == secretive.fingerprint("default", "pending"), run.output
+    assert run.outcomes["number-01"] == "replaced", run.output
     assert "python" in texts["command lines"]
     assert "SSH_CONNECTION" in texts["environment on hosts behind ssh"]
     assert_nothing_shows(secretive, texts)
+
+
+@pytest.mark.slow
+@pytest.mark.attack("addressed", "a rotation that keeps the files of all modules: what the vault host, replica and endpoint were given")
+def test_each_host_is_given_what_it_needs_and_no_more(secretive: World) -> None:
+    """Each has a remote temporary folder of its own, in which its modules and their arguments stay."""
+    world = secretive
+    hosts = {"vault": world.vaults["vault"], "replica-1": world.inventory["all"]["children"]["whatsapp_replicas"]["hosts"]["replica-1"],
+             "endpoint-1": world.inventory["all"]["children"]["whatsapp_endpoints"]["hosts"]["endpoint-1"]}
+    for name, variables in hosts.items():
+        variables["ansible_remote_tmp"] = str(world.folder / "kept" / name)
+    world.environment["ANSIBLE_KEEP_REMOTE_FILES"] = "1"
+    run, dummy = rotate(world, Places(world), encryption_keys_replace_foreign=True)
+    assert run.status == 0, run.output
+    secrets = {name: secret for name, secret in secrets_of(world).items() if ".pem " not in name and "PRIVATE" not in secret}
+    kept = {name: "\n".join(texts_below(world.folder / "kept" / name).values()) for name in hosts}
+    assert leaks(kept, secrets) == {
+        "vault": {"passphrase", "endpoint passphrase", "old passphrase default"},
+        "replica-1": {"passphrase"},
+        "endpoint-1": {"endpoint passphrase"},
+    }
 
 
 # -- errors that nobody foresaw
@@ -289,7 +317,8 @@ def broken_collection(collections: Path, folder: Path) -> Path:
 
 def crash_tasks() -> list[dict[str, t.Any]]:
     """Return a task for each module, with a secret in each option for one, and the filter: none is under no_log."""
-    token, app_secret, password = ("{{ lookup('ansible.builtin.env', 'A_%s') }}" % name for name in ("TOKEN", "SECRET", "PASSWORD"))
+    names = ("TOKEN", "SECRET", "PASSWORD")
+    token, app_secret, password = (f"{{{{ lookup('ansible.builtin.env', 'A_{name}') }}}}" for name in names)
     key = "-----BEGIN PUBLIC KEY-----"
     row = {"phone_number_id": "1", "access_token": token, "business_public_key": key}
     odd = {"phone_number_id": "2", "provider": "on_premises", "base_url": "http://127.0.0.1:9", "username": "u",
@@ -297,10 +326,12 @@ def crash_tasks() -> list[dict[str, t.Any]]:
     modules: dict[str, dict[str, t.Any]] = {
         "whatsapp_business_encryption": row,
         "whatsapp_business_encryption_info": {"phone_numbers": [{"phone_number_id": "1"}, odd], "access_token": token},
-        "whatsapp_business_encryption_fleet": {"phone_numbers": [row, {**odd, "business_public_key": key}], "app_secret": app_secret},
+        "whatsapp_business_encryption_fleet": {
+            "phone_numbers": [row, {**odd, "business_public_key": key}], "app_secret": app_secret},
         "whatsapp_flows_keyring": {"path": "/nowhere", "passphrase": token, "import_passphrase": app_secret},
         "whatsapp_flows_endpoint_keys": {"path": "/nowhere", "passphrase": token, "keys": []},
-        "whatsapp_flows_endpoint_ping": {"url": "https://flows.example.com", "app_secret": app_secret, "business_public_key": key},
+        "whatsapp_flows_endpoint_ping": {
+            "url": "https://flows.example.com", "app_secret": app_secret, "business_public_key": key},
     }
     tasks: list[dict[str, t.Any]] = [{f"waba.flows.{name}": options} for name, options in modules.items()]
     later = [{**task, "async": 60, "poll": 1} for task in tasks[:3]]  # as modules in processes of their own
@@ -308,8 +339,8 @@ def crash_tasks() -> list[dict[str, t.Any]]:
     return [{**task, "ignore_errors": True} for task in (*tasks, *later, *filters)]
 
 
-@pytest.mark.attack("secret", "functions of each module, of the filter and of the inventory plugin raise errors that quote all that they were "
-                              "given, at -vvvv and with tracebacks")
+@pytest.mark.attack("secret", "functions of each module, of the filter and of the inventory plugin raise errors that quote all "
+                              "that they were given, at -vvvv and with tracebacks")
 def test_an_error_that_nobody_foresaw_shows_no_secret(world: World, tmp_path: Path) -> None:
     token = world.fleet.token("9")
     world.collections = broken_collection(world.collections, tmp_path / "broken")
@@ -341,8 +372,8 @@ SHOWN = {
 def test_what_shows_secrets_by_its_nature_is_documented(world: World, variable: str) -> None:
     """With one variable of Ansible's a passphrase is where the documentation says, and without it it is not."""
     places = Places(world)
-    tasks = [{"waba.flows.whatsapp_flows_keyring": {"path": str(world.keys), "passphrase": "{{ lookup('ansible.builtin.env', 'P') }}",
-                                                    "state": "read"}, "no_log": True}]
+    options = {"path": str(world.keys), "passphrase": "{{ lookup('ansible.builtin.env', 'P') }}", "state": "read"}
+    tasks = [{"waba.flows.whatsapp_flows_keyring": options, "no_log": True}]
     world.environment["P"] = "canary-on-purpose-4471"
     found = []
     for value in ("0", "1"):
@@ -360,9 +391,10 @@ def test_what_shows_secrets_by_its_nature_is_documented(world: World, variable: 
 # -- a scanner that finds nothing proves nothing
 
 PLANTED = (
-    "standard output", "log file", "system log", "command lines", "environment on hosts behind ssh", "JUnit files", "tree files", "events",
-    "fact cache", "retry files", "temporary files while it runs", "temporary files of the hosts", "temporary files of the control node",
-    "other temporary files", "home folder", "report", "page", "metrics", "state of keyrings, manifests, reports", "traceback",
+    "standard output", "log file", "system log", "command lines", "environment on hosts behind ssh", "JUnit files", "tree files",
+    "events", "fact cache", "retry files", "temporary files while it runs", "temporary files of the hosts",
+    "temporary files of the control node", "other temporary files", "home folder", "report", "page", "metrics",
+    "state of keyrings, manifests, reports", "traceback",
     "exception of a module",
 )
 
@@ -378,27 +410,28 @@ def planting_tasks(world: World, places: Places) -> list[dict[str, t.Any]]:
         return {"ansible.builtin.shell": command.format(canary=canary(place), places=places.folder), "no_log": True}
 
     (world.folder / "library").mkdir()
-    (world.folder / "library" / "crash.py").write_text("#!/usr/bin/python\nraise RuntimeError('%s')\n" % canary("exception of a module"))
+    crash = f"#!/usr/bin/python\nraise RuntimeError('{canary('exception of a module')}')\n"
+    (world.folder / "library" / "crash.py").write_text(crash)
     (world.folder / "filter_plugins").mkdir()
     (world.folder / "filter_plugins" / "crash.py").write_text(
         "class FilterModule:\n    def filters(self):\n        return {'crash': self.crash}\n"
-        "    def crash(self, value):\n        raise RuntimeError('%s')\n" % canary("traceback"))
-    shown = [{"ansible.builtin.debug": {"msg": canary(place)}} for place in ("standard output", "log file", "JUnit files", "events")]
+        f"    def crash(self, value):\n        raise RuntimeError('{canary('traceback')}')\n")
+    shown = [{"ansible.builtin.debug": {"msg": canary(place)}} for place in (*PLANTED[:2], "JUnit files", "events")]
     written = {
-        "temporary files of the hosts": "remote/x", "temporary files of the control node": "local/x", "other temporary files": "tmp/x",
-        "report": "output.report", "page": "output.page", "metrics": "output.metrics",
+        "temporary files of the hosts": "remote/x", "temporary files of the control node": "local/x",
+        "other temporary files": "tmp/x", "report": "output.report", "page": "output.page", "metrics": "output.metrics",
     }
+    state, remote = canary("state of keyrings, manifests, reports"), canary("environment on hosts behind ssh")
     return [
         *shown,
         {"ansible.builtin.set_fact": {"planted": canary("fact cache"), "cacheable": True}},
         *(shell(place, "echo {canary} > {places}/" + path) for place, path in written.items()),
         shell("home folder", "echo {canary} > ~/planted"),
-        shell("state of keyrings, manifests, reports", f"mkdir -p {world.keys}/default && echo {{canary}} > {world.keys}/default/keyring.json"),
+        {"ansible.builtin.shell": f"mkdir -p {world.keys}/a && echo {state} > {world.keys}/a/keyring.json", "no_log": True},
         shell("command lines", ": {canary}; sleep 1"),
         shell("temporary files while it runs", "echo {canary} > {places}/tmp/y; sleep 1; rm {places}/tmp/y"),
         {"ansible.builtin.stat": {"path": f"/{canary('system log')}"}},
-        {"ansible.builtin.command": "sleep 1", "environment": {"PLANTED": canary("environment on hosts behind ssh")}, "no_log": True,
-         "delegate_to": "far"},
+        {"ansible.builtin.command": "sleep 1", "environment": {"PLANTED": remote}, "no_log": True, "delegate_to": "far"},
         {"ansible.builtin.debug": {"msg": "{{ 'x' | crash }}"}, "ignore_errors": True},
         {"crash": {}, "ignore_errors": True},
         {"ansible.builtin.debug": {"msg": canary("tree files")}},
@@ -410,7 +443,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory, collections: Path) -> t.It
     """What one run left, by place, that had something planted in each."""
     with running_sshd(tmp_path_factory.mktemp("sshd")) as server, Sandbox(example_fleet(1).state) as box:
         world = World(tmp_path_factory.mktemp("planted"), collections, box, example_fleet(1))
-        world.add_hosts("others", far=server.vault(), **{canary("retry files").replace("-", "_"): {"ansible_connection": "nowhere"}})
+        lost = canary("retry files").replace("-", "_")
+        world.add_hosts("others", far=server.vault(), **{lost: {"ansible_connection": "nowhere"}})
         places = Places(world, server.process.pid)
         path = world.folder / "play.yml"
         plays = [{"hosts": "vault", "tasks": planting_tasks(world, places)},
@@ -449,7 +483,7 @@ def test_everything_secret_of_a_world_is_looked_for(world: World) -> None:
     assert scanner.find(leak.output)
 
 
-@pytest.mark.attack("secret", "key material and what looks like a credential, looked for in each file of the tarball")
+@pytest.mark.attack("secret", "key material and what looks like a credential, looked for in each file of repository and tarball")
 def test_the_tarball_holds_no_secret(collections: Path, record_property: t.Callable[[str, object], None]) -> None:
     """As it was installed from it."""
     texts = texts_below(collections)
