@@ -16,6 +16,7 @@ from tests.fleet import Fleet, Inventory, OldKey, fingerprint_of
 from tests.sandbox import DEFAULT_TOKEN, PROVIDERS, Account, Sandbox, make_mixed_state
 
 from .conftest import World, files, shift
+from .secret_scan import Places, encodings, leaks
 from .test_rollout import assert_report_is_true
 
 
@@ -223,12 +224,14 @@ def test_no_secret_of_any_provider_shows(mixed: World) -> None:
     with places.watch() as watch:
         run = world.run("waba.flows.rotate", "-vvvv", "--diff", encryption_keys_replace_foreign=True, **places.outputs())
         assert run.status == 0, run.output
-        for name, identities in {**{name: account.numbers for name, account in state.accounts.items()},
-                                 "token": [world.fleet.numbers[name] for name in fleet_of(world).of("cloud_api")]}.items():
+        numbers = {name: list(account.numbers) for name, account in state.accounts.items()}
+        numbers["token"] = [world.fleet.numbers[name] for name in fleet_of(world).of("cloud_api")]
+        for name, identities in numbers.items():
             secret = secrets[name]
             forms = [*encodings(secret).values(), *(half for label, half in halves.items() if label.startswith(f"{name},"))]
             for identity in identities:
-                world.box.fault(identity, "error", status=400, code=400, message=" ".join(forms), times=-1, headers={"X-Echo": secret})
+                world.box.fault(
+                    identity, "error", status=400, code=400, message=" ".join(forms), times=-1, headers={"X-Echo": secret})
         failed = world.run("waba.flows.rotate", "-vvvv", "--diff", encryption_keys_force=True, **places.outputs())
     assert failed.status == 2
     texts = {**places.found(failed, watch), "standard output before": run.output}

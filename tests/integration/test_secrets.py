@@ -270,12 +270,12 @@ def test_no_secret_shows_on_hosts_behind_ssh(secretive: World, sshd: Sshd) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.attack("addressed", "a rotation that keeps the files of all modules: what the vault host, replica and endpoint were given")
+@pytest.mark.attack("addressed", "a rotation that keeps the files of all modules: what vault host, replica and endpoint were given")
 def test_each_host_is_given_what_it_needs_and_no_more(secretive: World) -> None:
     """Each has a remote temporary folder of its own, in which its modules and their arguments stay."""
     world = secretive
-    hosts = {"vault": world.vaults["vault"], "replica-1": world.inventory["all"]["children"]["whatsapp_replicas"]["hosts"]["replica-1"],
-             "endpoint-1": world.inventory["all"]["children"]["whatsapp_endpoints"]["hosts"]["endpoint-1"]}
+    groups = world.inventory["all"]["children"]
+    hosts = {**groups["whatsapp_vault"]["hosts"], **groups["whatsapp_replicas"]["hosts"], **groups["whatsapp_endpoints"]["hosts"]}
     for name, variables in hosts.items():
         variables["ansible_remote_tmp"] = str(world.folder / "kept" / name)
     world.environment["ANSIBLE_KEEP_REMOTE_FILES"] = "1"
