@@ -270,7 +270,7 @@ def test_no_secret_shows_on_hosts_behind_ssh(secretive: World, sshd: Sshd) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.attack("addressed", "a rotation that keeps the files of all modules: what vault host, replica and endpoint were given")
+@pytest.mark.attack("addressed", "a rotation that keeps the files of all modules: what vault host, replica and endpoint get")
 def test_each_host_is_given_what_it_needs_and_no_more(secretive: World) -> None:
     """Each has a remote temporary folder of its own, in which its modules and their arguments stay."""
     world = secretive
