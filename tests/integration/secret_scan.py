@@ -12,7 +12,6 @@ import html
 import json
 import os
 import shutil
-import tarfile
 import threading
 import time
 import typing as t
@@ -38,7 +37,7 @@ SHORTEST_NEEDLE = 6
 
 
 def encodings(secret: str) -> dict[str, str]:
-    """Return a secret in every form that it travels in, or that a peer may echo it in; written apart from the collection's code."""
+    """Return a secret in every form that it travels in, or that a peer may echo it in."""
     octets = secret.encode()
     found = {
         "as it is": secret,
@@ -92,7 +91,8 @@ def private_material(world: World) -> dict[str, str]:
             plain = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
             pieces.update({f"{path} {label} {i}": line for i, line in enumerate(plain.decode().splitlines()[2:-2])})
         numbers = key.private_numbers()
-        pieces.update({f"{path} {name}": f"{value:x}" for name, value in {"p": numbers.p, "q": numbers.q, "d": numbers.d}.items()})
+        secret_numbers = {"p": numbers.p, "q": numbers.q, "d": numbers.d}
+        pieces.update({f"{path} {name}": f"{value:x}" for name, value in secret_numbers.items()})
         pieces.update({f"{path} encrypted {i}": line for i, line in enumerate(path.read_text().splitlines()[6:-2])})
     return pieces
 
@@ -112,7 +112,7 @@ def secrets_of(world: World) -> dict[str, str]:
 
 
 class Watch(threading.Thread):
-    """Reads, while a run goes on, the command lines of its processes, the environment of those behind sshd, and short-lived files.
+    """Reads, while a run goes on, the command lines of its processes, environments behind sshd, and short-lived files.
 
     Processes are the run's by the home folder that it is given, or by the sshd that they descend from.
     """
@@ -227,8 +227,9 @@ class Places:
         }
         names = {
             "log file": "ansible.log", "system log": "syslog", "report": "output.report", "page": "output.page",
-            "metrics": "output.metrics", "fact cache": "facts", "retry files": "retry", "JUnit files": "junit", "tree files": "tree",
-            "events": "events", "temporary files of the control node": "local", "temporary files of the hosts": "remote",
+            "metrics": "output.metrics", "fact cache": "facts", "retry files": "retry", "JUnit files": "junit",
+            "tree files": "tree", "events": "events",
+            "temporary files of the control node": "local", "temporary files of the hosts": "remote",
             "other temporary files": "tmp",
         }
         for place, name in names.items():
@@ -248,8 +249,3 @@ def leaks(texts: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> dict[str,
     return {place: names for place, names in found.items() if names}
 
 
-def tarball_texts(path: Path) -> dict[str, str]:
-    """Return the text of each file of a tarball."""
-    with tarfile.open(path) as archive:
-        members = [(member.name, archive.extractfile(member)) for member in archive if member.isfile()]
-        return {name: stream.read().decode(errors="replace") for name, stream in members if stream}

@@ -81,7 +81,8 @@ def test_a_long_piece_of_a_secret_is_blotted_out(form: str, part: slice) -> None
 
 
 @pytest.mark.parametrize("text", [
-    "The access token is expired or invalid (code 190).", "WABA 102200000000001", TOKEN[:7], "", "a % b & c \\ d", "%2F%2B", "&#x45;",
+    "The access token is expired or invalid (code 190).", "WABA 102200000000001", TOKEN[:7], "", "a % b & c \\ d", "%2F%2B",
+    "&#x45;",
 ])
 def test_all_else_is_left(text: str) -> None:
     assert masked(text, [TOKEN, "another-secret-0123456789"]) == text

@@ -43,7 +43,7 @@ def broken_headers() -> t.Iterator[str]:
         thread.join(5)
 
 
-@pytest.mark.attack("secret", "malformed headers of an answer, which the HTTP library logs with the URL, where that has a credential")
+@pytest.mark.attack("secret", "malformed headers of an answer, which the HTTP library logs with the URL and a credential in it")
 def test_the_http_library_logs_no_url(broken_headers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ansible's log file is a handler of the root logger, which takes what any library logs from the level INFO on."""
     text = io.StringIO()
@@ -95,7 +95,7 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Log:
     return Log(monkeypatch, tmp_path)
 
 
-@pytest.mark.attack("secret", "passwords with quotes, backslashes and line ends within the list of numbers, which modules write to the system's log")
+@pytest.mark.attack("secret", "passwords with quotes, backslashes and line ends in a list, which modules write to the system log")
 @pytest.mark.parametrize("secret", ODD)
 def test_the_system_log_has_no_secret_of_a_number(log: Log, secret: str) -> None:
     row = {"phone_number_id": "1", "provider": "on_premises", "username": "admin", "password": secret}
@@ -107,8 +107,8 @@ def test_the_system_log_has_no_secret_of_a_number(log: Log, secret: str) -> None
         assert form not in output
 
 
-@pytest.mark.attack("secret", "functions of each module, of the filter and of the inventory plugin raise errors that quote all that they were "
-                              "given, at -vvvv and with tracebacks")
+@pytest.mark.attack("secret", "functions of each module, of the filter and of the inventory plugin raise errors that quote all "
+                              "that they were given, at -vvvv and with tracebacks")
 @pytest.mark.parametrize("secret", ODD)
 def test_an_error_that_nobody_foresaw_tells_its_place_and_not_its_text(log: Log, secret: str) -> None:
     def work(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
