@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways to an API: names, addresses, certificates, TLS, proxies, redirects; and what happens to the work when its times change."""
+"""The ways to an API: names, addresses, certificates, TLS, proxies, redirects; and connections that are used again."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import multiprocessing
@@ -13,6 +14,7 @@ import socket
 import threading
 import time
 import typing as t
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -117,29 +119,24 @@ def test_a_resolver_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.attack("deadline", "hosts that cannot be reached: refused, unresolved, silent, on some addresses or on all")
 def test_many_silent_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.9.9.{index}", 80)) for index in range(1, 9)]
-    names(monkeypatch, lambda: rows)
-    with full_listener() as port:
-        assert error_of(run(f"https://api.example:{port}", seconds=0.6, timeout=0.3)) == ("Timeout", True, False)
+    with full_queues("127.9.9.1", "127.9.9.2", "127.9.9.3", "127.9.9.4") as (addresses, port):
+        names(monkeypatch, lambda: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses])
+        assert error_of(run(f"https://api.example:{port}", seconds=0.6, timeout=0.4)) == ("Timeout", True, False)
 
 
-class full_listener:  # noqa: N801
-    """A port of all loopback addresses that answers no SYN, as the queue of its listener is full."""
-
-    def __enter__(self) -> int:
-        self._listener = socket.create_server(("0.0.0.0", 0), backlog=0)  # noqa: S104
-        port = int(self._listener.getsockname()[1])
-        self._clients = []
-        for dummy in range(8):
-            client = socket.socket()
-            client.setblocking(False)
-            client.connect_ex(("127.0.0.1", port))
-            self._clients.append(client)
-        return port
-
-    def __exit__(self, *error: object) -> None:
-        for sock in (*self._clients, self._listener):
-            sock.close()
+@contextlib.contextmanager
+def full_queues(*addresses: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Give addresses of loopback at which nobody answers at a port, as the queue of its listener is full."""
+    with contextlib.ExitStack() as stack:
+        port = 0
+        for address in addresses:
+            listener = stack.enter_context(socket.create_server((address, port), backlog=0))
+            port = int(listener.getsockname()[1])
+            for dummy in range(8):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex((address, port))
+        yield addresses, port
 
 
 def test_the_next_address_is_tried_where_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +168,7 @@ def test_an_ipv6_address(keys: Keys) -> None:
 def test_a_certificate_that_is_wrong(made_for: str, days: int, knows: bool, authority: Authority, keys: Keys) -> None:
     paths = authority.certificate(made_for, lasts=datetime.timedelta(days=days))
     with RudeServer(tls=paths) as server:
-        result = run(server.base_url, keys.a, **({"ca_path": authority.path} if knows else {}))
+        result = run(server.base_url, keys.a, ca_path=authority.path if knows else None)
     assert error_of(result) == ("TlsError", False, False)
     assert server.heard == []
     assert "ca_path" in result["msg"]

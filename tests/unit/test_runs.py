@@ -308,7 +308,7 @@ def test_a_throttled_waba_does_not_end_the_work_on_others(workers: int, keys: Ke
     outcomes = ["failed" if row["waba_id"] == throttled else "set" for row in rows]
     assert outcomes.count("set") == 3
     for row, outcome in zip(result["numbers"], outcomes):
-        assert row["outcome"] == outcome or workers > 1 and row["outcome"] == "set"  # begun before the throttling was known
+        assert row["outcome"] == outcome or (workers > 1 and row["outcome"] == "set")  # begun before the throttling was known
         assert row["outcome"] == "set" or row["error"]["type"] in ("OAuthException", "DeadlineExceeded")
 
 
