@@ -13,6 +13,9 @@ import typing as t
 
 from ansible_collections.waba.flows.tests.unit.rude_server import Act, Wire, early, well
 
+CUT, TIME, OVER, RUBBISH = "ConnectionFailed", "Timeout", "DeadlineExceeded", "InvalidAnswer"
+API, END = "ApiError", "EndpointError"
+
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
@@ -33,6 +36,13 @@ class Fault:
     slow: bool = False
     of_all: bool = False
     again: bool = False
+
+    @property
+    def times(self) -> dict[str, float]:
+        """The options by which it ends soon where it would not by itself."""
+        if not self.slow:
+            return {"timeout": 10.0, "total_timeout": 20.0}
+        return {"timeout": 0.3, "total_timeout": 3.0 if self.error == TIME else 0.7}
 
     @property
     def of_ping(self) -> str | None:
@@ -82,9 +92,6 @@ def _drip_after(start: t.Callable[[bytes], bytes], end: t.Callable[[bytes], byte
 def _reset(after: t.Callable[[bytes], bytes]) -> Act:
     return _say(after, Wire.reset)
 
-
-CUT, TIME, OVER, RUBBISH = "ConnectionFailed", "Timeout", "DeadlineExceeded", "InvalidAnswer"
-API, END = "ApiError", "EndpointError"
 
 FAULTS = [
     # -- connections that end
