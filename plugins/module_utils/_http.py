@@ -20,6 +20,7 @@ import json
 import os
 import random
 import re
+import socket
 import ssl
 import sys
 import threading
@@ -48,7 +49,7 @@ from ._errors import (
 try:
     import requests
     from requests.utils import get_environ_proxies
-    from urllib3.exceptions import ReadTimeoutError
+    from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
     from ._connections import BoundedAdapter
 
@@ -441,7 +442,7 @@ class HttpClient:
                 body = self._body_of(response, request.url)
             except OutOfTime:
                 raise _still_arriving(job.deadline, attempt) from None
-            except requests.RequestException as error:
+            except (requests.RequestException, HTTPError) as error:  # not all of urllib3's are wrapped by all versions of requests
                 raise self._transport_error(error, request.url, timeout, attempt) from None
             except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
                 raise ConnectionFailed(
@@ -471,7 +472,7 @@ class HttpClient:
         finally:
             response.raw.release_conn()
 
-    def _transport_error(self, error: requests.RequestException, url: str, timeout: float, attempt: Attempt) -> TransportError:
+    def _transport_error(self, error: Exception, url: str, timeout: float, attempt: Attempt) -> TransportError:
         """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query.
 
         Raises InvalidOptions where requests finds that the URL is none.
@@ -485,7 +486,7 @@ class HttpClient:
                 f"The TLS connection to {host} was not accepted: {cause}.",
                 "Name the CA with ca_path; validate_certs: false gives up the protection.", outcome_unknown=False,
             )
-        if isinstance(error, requests.exceptions.Timeout):
+        if isinstance(error, requests.exceptions.Timeout) or any(isinstance(item, socket.timeout) for item in _chain(error)):
             return Timeout(
                 f"{host} did not answer within {timeout:.1f} s.", "Check the network, or raise timeout or total_timeout.",
                 outcome_unknown=not attempt.unsent,
@@ -521,7 +522,7 @@ def _is_about_a_certificate(error: BaseException) -> bool:
 def _is_no_http(error: BaseException) -> bool:
     """Tell whether what arrived breaks the rules of HTTP, as other than by its end."""
     cut = (http.client.RemoteDisconnected, http.client.IncompleteRead)
-    return isinstance(error, requests.exceptions.InvalidHeader) or any(
+    return isinstance(error, (requests.exceptions.InvalidHeader, InvalidHeader)) or any(
         isinstance(item, http.client.HTTPException) and not isinstance(item, cut) for item in _chain(error)
     )
 
