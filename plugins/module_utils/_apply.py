@@ -13,7 +13,7 @@ import dataclasses
 import time
 import typing as t
 
-from ._errors import KeyConflict, NotReadable, NotVerified, WabaError, defect_of
+from ._errors import HeldBack, KeyConflict, NotReadable, NotVerified, WabaError, defect_of
 from ._http import Job
 from ._reconcile import CHANGING, VALID, Desired, Outcome, PublishedKey, decide, is_met
 
@@ -144,7 +144,8 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
 
     An error that may hide a success (cut connection, HTTP 500) is one only if reading back does not show the key.
     """
-    for attempt in range(rules.retries + 1):
+    attempt = 0
+    while True:
         if target.provider.rest(target.job):  # the API asked to be left alone since the number was read
             _read_again(target, desired, done)
         done.attempts += 1
@@ -153,6 +154,11 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
         try:
             target.provider.write(target.phone_number_id, desired.pem, target.job)
             return
+        except HeldBack:  # it asked for that just now
+            done.attempts, done.changed, done.after = done.attempts - 1, changed, known
+            target.provider.rest(target.job)
+            _read_again(target, desired, done)
+            continue
         except WabaError as error:
             if not error.outcome_unknown:
                 done.changed, done.after = changed, known
@@ -169,6 +175,7 @@ def _publish(target: Target, desired: Desired, rules: Rules, done: Applied) -> N
                     return
             if last:
                 raise
+        attempt += 1
         target.job.tally.retries += 1
 
 

@@ -22,6 +22,7 @@ import typing as t
 try:
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
+    from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 except ImportError:
     LIBRARY = False
@@ -168,10 +169,10 @@ class _Bounded:
 
 if LIBRARY:
 
-    class _Http(_Bounded, HTTPConnectionPool.ConnectionCls):  # type: ignore[name-defined,misc]
+    class _Http(_Bounded, HTTPConnection):  # type: ignore[misc]
         """See _Bounded."""
 
-    class _Https(_Bounded, HTTPSConnectionPool.ConnectionCls):  # type: ignore[name-defined,misc]
+    class _Https(_Bounded, HTTPSConnection):  # type: ignore[misc]
         """See _Bounded."""
 
     class _HttpPool(HTTPConnectionPool):

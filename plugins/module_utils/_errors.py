@@ -20,11 +20,12 @@ class WabaError(Exception):
 
     ``message`` says what is wrong, ``remedy`` what to do about it. ``retryable``: the same call may succeed later.
     ``outcome_unknown``: the request may have been applied although no success was answered, so whoever sent a change
-    must read back before sending it again.
+    must read back before sending it again. ``throttled``: the API wants to be left alone, which says nothing of the number.
     """
 
     retryable = False
     outcome_unknown = False
+    throttled = False
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -127,6 +128,25 @@ class Timeout(TransportError):
 
 class DeadlineExceeded(TransportError):
     """The total time for the number (total_timeout) is used up."""
+
+    retryable = False
+
+    def __init__(self, message: str, remedy: str = "", *, outcome_unknown: bool = True, throttled: bool = False) -> None:
+        super().__init__(message, remedy, outcome_unknown=outcome_unknown)
+        self.throttled = throttled
+
+
+class HeldBack(TransportError):
+    """A change was not sent: the API has to be left alone, and what was read may not hold any more by then."""
+
+    throttled = True
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy, outcome_unknown=False)
+
+
+class Abandoned(TransportError):
+    """Whoever asked for this work is gone, so nobody would hear what came of it."""
 
     retryable = False
 
@@ -280,6 +300,7 @@ class ApiError(WabaError):
         # Seconds after which the API says that it can be called again.
         self.wait = wait
         self.retryable = self.meaning.retryable
+        self.throttled = self.meaning.throttled
         # A code that says why it was refused was not applied, whatever the HTTP status.
         self.outcome_unknown = self.meaning.retryable and not self.meaning.throttled
 

@@ -16,9 +16,12 @@ import http.client
 import ipaddress
 import json
 import logging
+import os
 import random
 import re
+import socket
 import ssl
+import sys
 import threading
 import time
 import typing as t
@@ -28,9 +31,11 @@ from urllib.parse import SplitResult, urlsplit
 from ._budget import ALL, Budget, regained_in
 from ._connections import Attempt, OutOfTime, attempt_of
 from ._errors import (
+    Abandoned,
     ApiError,
     ConnectionFailed,
     DeadlineExceeded,
+    HeldBack,
     InvalidAnswer,
     InvalidOptions,
     Timeout,
@@ -44,7 +49,7 @@ from ._masking import masked
 try:
     import requests
     from requests.utils import get_environ_proxies
-    from urllib3.exceptions import ReadTimeoutError
+    from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
     from ._connections import BoundedAdapter
 
@@ -220,6 +225,18 @@ def host_only(url: str) -> str:
     return re.split(r"[?#]", url.rsplit("@", 1)[-1])[0][:60]
 
 
+def _watch_parent() -> t.Callable[[], bool]:
+    """Return what tells whether this process, if multiprocessing made it as Ansible's workers are, has lost its parent.
+
+    A worker outlives an C(ansible-playbook) that was killed, and would go on setting keys while the next run is at work.
+    """
+    forked = sys.modules.get("multiprocessing.process")
+    parent = forked.parent_process() if forked else None
+    if parent is None or parent.pid != os.getppid():
+        return lambda: False
+    return lambda: os.getppid() != parent.pid
+
+
 class Transport:
     """What the workers of one task share: a pooled session for each way of checking certificates, and the rate budgets.
 
@@ -230,6 +247,7 @@ class Transport:
         require_library("requests", REQUESTS_MINIMUM, REQUESTS_VERSION)
         self._pool_size = pool_size
         self.sleep = sleep
+        self.abandoned = _watch_parent()
         self._budgets: dict[t.Hashable, Budget] = {}
         self._sessions: dict[bool | str, requests.Session] = {}
         self._proxies: dict[str, dict[str, str]] = {}
@@ -372,13 +390,21 @@ class HttpClient:
             where = f" (WABA {job.account})" if job.account else ""
             raise DeadlineExceeded(
                 f"The API throttles this credential{where} for another {wait:.0f} s, longer than the time allowed.",
-                "Run again later, or raise total_timeout.", outcome_unknown=False,
+                "Run again later, or raise total_timeout.", outcome_unknown=False, throttled=True,
             )
         self._sleep(wait)
         return True
 
-    def begin(self, job: Job) -> float:
-        """Wait until a request may be sent, count it, and return the seconds that it may take. Raises DeadlineExceeded."""
+    def begin(self, job: Job, repeatable: bool) -> float:
+        """Wait until a request may be sent, count it, and return the seconds that it may take.
+
+        Raises DeadlineExceeded, HeldBack for a request that must not be sent later than planned (one that is not repeatable), and
+        Abandoned.
+        """
+        if self._transport.abandoned():
+            raise Abandoned("The process that asked for this has ended.", "Run again.", outcome_unknown=False)
+        if not repeatable and self.budget.wait(job.account) > 0:
+            raise HeldBack("The API throttled these credentials just before the request was to be sent.", "Run again.")
         self.rest(job)
         remaining = job.deadline.remaining()
         if remaining <= 0:
@@ -391,7 +417,7 @@ class HttpClient:
 
     def _send(self, request: Request, job: Job) -> Answer:
         """Send once. Raises a TransportError that says whether the request may have arrived."""
-        timeout = self.begin(job)
+        timeout = self.begin(job, request.may_be_repeated())
         started = self._clock()
         with attempt_of(timeout, job.deadline.remaining) as attempt:
             try:
@@ -404,7 +430,7 @@ class HttpClient:
                 body = self._body_of(response, request.url)
             except OutOfTime:
                 raise _still_arriving(job.deadline, attempt) from None
-            except requests.RequestException as error:
+            except (requests.RequestException, HTTPError) as error:  # not all of urllib3's are wrapped by all versions of requests
                 raise self._transport_error(error, request.url, timeout, attempt) from None
             except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
                 raise ConnectionFailed(
@@ -434,7 +460,7 @@ class HttpClient:
         finally:
             response.raw.release_conn()
 
-    def _transport_error(self, error: requests.RequestException, url: str, timeout: float, attempt: Attempt) -> TransportError:
+    def _transport_error(self, error: Exception, url: str, timeout: float, attempt: Attempt) -> TransportError:
         """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query.
 
         Raises InvalidOptions where requests finds that the URL is none.
@@ -448,7 +474,7 @@ class HttpClient:
                 f"The TLS connection to {host} was not accepted: {cause}.",
                 "Name the CA with ca_path; validate_certs: false gives up the protection.", outcome_unknown=False,
             )
-        if isinstance(error, requests.exceptions.Timeout):
+        if isinstance(error, requests.exceptions.Timeout) or any(isinstance(item, socket.timeout) for item in _chain(error)):
             return Timeout(
                 f"{host} did not answer within {timeout:.1f} s.", "Check the network, or raise timeout or total_timeout.",
                 outcome_unknown=not attempt.unsent,
@@ -484,7 +510,7 @@ def _is_about_a_certificate(error: BaseException) -> bool:
 def _is_no_http(error: BaseException) -> bool:
     """Tell whether what arrived breaks the rules of HTTP, as other than by its end."""
     cut = (http.client.RemoteDisconnected, http.client.IncompleteRead)
-    return isinstance(error, requests.exceptions.InvalidHeader) or any(
+    return isinstance(error, (requests.exceptions.InvalidHeader, InvalidHeader)) or any(
         isinstance(item, http.client.HTTPException) and not isinstance(item, cut) for item in _chain(error)
     )
 
@@ -523,7 +549,7 @@ def _still_arriving(deadline: Deadline, attempt: Attempt) -> DeadlineExceeded:
 
 
 def decode(body: bytes) -> t.Any:
-    """Return the JSON document of a body; None where it is none, or ambiguous: of a member that is there twice, which one counts?"""
+    """Return the JSON document of a body; None where it is none, or has a member twice, so that nobody knows which one counts."""
     try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_each_once)
     except (ValueError, RecursionError):

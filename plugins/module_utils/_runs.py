@@ -244,13 +244,18 @@ def _run_numbers(
 
     try:
         rows = crew.run(
-            numbers, one, lambda done: done.outcome in UNMET, account_of=account_of, start_in=start_in,
+            numbers, one, _counts_as_failure, account_of=account_of, start_in=start_in,
             max_failures=params.get("max_failures"), progress=Progress(len(numbers), tell),
         )
     finally:
         transport.close()
     pairs = [(number, done or Applied("skipped")) for number, done in zip(numbers, rows)]
     return {**_fleet_result(pairs, tallies), "warnings": _warnings(numbers)}
+
+
+def _counts_as_failure(done: Applied) -> bool:
+    """Tell whether a number counts towards max_failures: not one whose account is throttled, which says nothing of the others."""
+    return done.outcome in UNMET and not (done.error is not None and done.error.throttled)
 
 
 def _tell_need(numbers: t.Sequence[Number], calls: int, tell: Tell) -> None:

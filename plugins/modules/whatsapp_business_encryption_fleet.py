@@ -37,6 +37,7 @@ options:
   max_failures:
     description:
       - Once more than this many numbers have failed no further number is started; those left have the outcome V(skipped).
+      - Numbers that failed because the API throttles are not counted, as that says nothing of the others.
       - If it is not set, every number is tried.
     type: int
 requirements:

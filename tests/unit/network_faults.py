@@ -13,6 +13,9 @@ import typing as t
 
 from ansible_collections.waba.flows.tests.unit.rude_server import Act, Wire, early, well
 
+CUT, TIME, OVER, RUBBISH = "ConnectionFailed", "Timeout", "DeadlineExceeded", "InvalidAnswer"
+API, END = "ApiError", "EndpointError"
+
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
@@ -33,6 +36,13 @@ class Fault:
     slow: bool = False
     of_all: bool = False
     again: bool = False
+
+    @property
+    def times(self) -> dict[str, float]:
+        """The options by which it ends soon where it would not by itself."""
+        if not self.slow:
+            return {"timeout": 10.0, "total_timeout": 20.0}
+        return {"timeout": 0.3, "total_timeout": 3.0 if self.error == TIME else 0.7}
 
     @property
     def of_ping(self) -> str | None:
@@ -83,8 +93,6 @@ def _reset(after: t.Callable[[bytes], bytes]) -> Act:
     return _say(after, Wire.reset)
 
 
-CUT, TIME, OVER, RUBBISH, API, END = "ConnectionFailed", "Timeout", "DeadlineExceeded", "InvalidAnswer", "ApiError", "EndpointError"
-
 FAULTS = [
     # -- connections that end
     Fault("reset after the request line", early(lambda wire, body: wire.reset()), CUT, True),
@@ -108,11 +116,13 @@ FAULTS = [
     Fault("a drip of a chunk's size", _drip_after(
         lambda body: _head("Transfer-Encoding: chunked"), lambda body: b"1;" + b"x" * 9999), OVER, slow=True),
     Fault("a drip of trailers", _drip_after(
-        lambda body: _head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", lambda body: b"X-A: b\r\n" * 999), OVER, slow=True),
+        lambda body: _head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", lambda body: b"X-A: b\r\n" * 999), OVER,
+          slow=True),
     Fault("100 Continue without end", lambda wire, body: wire.again_and_again(b"HTTP/1.1 100 Continue\r\n\r\n", 0.01), OVER,
           slow=True),
     # -- lengths and chunks
-    Fault("a length that is too short", _end_well(lambda body: _head(f"Content-Length: {len(body) - 3}") + body), RUBBISH, ping=END),
+    Fault("a length that is too short", _end_well(lambda body: _head(f"Content-Length: {len(body) - 3}") + body), RUBBISH,
+          ping=END),
     Fault("a length that is too long", _say(lambda body: _head(f"Content-Length: {len(body) + 3}") + body), CUT, True),
     Fault("10 GB promised", _lengths("10000000000", then=Wire.hang), TIME, True, slow=True),
     Fault("two lengths", _lengths("5", "7"), RUBBISH, True),
@@ -152,7 +162,8 @@ FAULTS = [
     Fault("a word", _document("success"), RUBBISH, ping=END),
     Fault("a number", _document(1), RUBBISH, ping=END),
     Fault("NaN", _document(b'{"data": NaN, "success": NaN}'), RUBBISH, ping=END, again=True),
-    Fault("huge integers", _document(b'{"data": [%s], "success": 1%s}' % (b"9" * 4000, b"0" * 4000)), RUBBISH, ping=END, again=True),
+    Fault("huge integers", _document(b'{"data": [%s], "success": 1%s}' % (b"9" * 4000, b"0" * 4000)), RUBBISH, ping=END,
+          again=True),
     Fault("an integer of 100,000 digits", _document(b'{"data": [' + b"9" * 100_000 + b"]}"), RUBBISH, ping=END),
     Fault("100,000 brackets", _document(b"[" * 100_000), RUBBISH, ping=END),
     Fault("100,000 brackets in an object", _document(b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), RUBBISH, ping=END),
@@ -168,7 +179,8 @@ FAULTS = [
     Fault("429", _answer("429 Too Many Requests"), API, True, ping=END, hides=False),
     Fault("429 for 30,000 years", _answer("429 Too Many Requests", b"", "Retry-After: 1000000000000"), API, True, ping=END,
           hides=False, of_all=True),
-    Fault("429 for ever", _answer("429 Too Many Requests", b"", "Retry-After: inf"), API, True, ping=END, hides=False, of_all=True),
+    Fault("429 for ever", _answer("429 Too Many Requests", b"", "Retry-After: inf"), API, True, ping=END, hides=False,
+          of_all=True),
     Fault("429 until a date", _answer("429 Too Many Requests", b"", "Retry-After: Wed, 21 Oct 2065 07:28:00 GMT"), API, True,
           ping=END,
           hides=False),

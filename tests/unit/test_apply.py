@@ -721,3 +721,31 @@ def test_what_shows_after_the_post_has_to_be_the_key_with_its_signature(shown: s
     done = Scripted([MUTE, found]).apply(desired(keys.a), rules(verify_timeout=0))
     assert isinstance(done.error, NotVerified)
     assert (done.outcome, done.changed, done.after) == ("failed", True, found)
+
+
+@pytest.mark.attack("foreign", "throttling of one WABA, of all or just before a change, beside numbers that could be worked on")
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_throttling_between_the_last_look_and_the_post_has_the_number_read_again(
+    meanwhile: bool, box: Sandbox, keys: Keys, clock: Clock
+) -> None:
+    """Another worker is throttled just then; while all wait, somebody sets another key, or nobody does."""
+    client = make_client(box.base_url)
+    client.http._sleep = clock.sleep
+    client.http.budget = Budget(clock.now)
+    rest = client.http.rest
+
+    def throttled_after_the_look(job: Job) -> bool:
+        rested = rest(job)
+        client.http.budget.throttle(ALL, 7.0)
+        if meanwhile:
+            box.state.numbers[DEFAULT_NUMBER].business_public_key = keys.c.pem
+        client.http.rest = rest  # type: ignore[method-assign]
+        client.rest = client.http.rest  # type: ignore[method-assign]
+        return rested
+
+    client.rest = throttled_after_the_look  # type: ignore[method-assign]
+    wanted = Desired(keys.a.pem, keys.a.fingerprint, frozenset())
+    done = apply_key(Target(client, DEFAULT_NUMBER, make_job()), wanted, rules())
+    assert clock.slept == [7.0]
+    assert [record.method for record in box.requests] == (["GET", "GET"] if meanwhile else ["GET", "GET", "POST", "GET"])
+    assert (done.outcome, done.changed, done.attempts) == (("refused", False, 0) if meanwhile else ("set", True, 1))

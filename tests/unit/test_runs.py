@@ -297,6 +297,21 @@ def test_max_failures_stops_new_numbers(max_failures: int | None, outcomes: list
     assert ("max_failures was exceeded: " in result["msg"]) is ("skipped" in outcomes)
 
 
+@pytest.mark.attack("accounted", "throttling of one WABA, of all or just before a change, beside numbers that could be worked on")
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_throttled_waba_does_not_end_the_work_on_others(workers: int, keys: Keys) -> None:
+    with Sandbox(make_state(6, wabas=2)) as box:
+        rows = [{"phone_number_id": number, "waba_id": box.state.numbers[number].waba_id} for number in box.state.numbers]
+        throttled = rows[0]["waba_id"]
+        box.fault(rows[0]["phone_number_id"], "throttle", estimated_minutes=60)
+        result = many(box, rows, business_public_key=keys.a.pem, max_workers=workers, max_failures=0)
+    outcomes = ["failed" if row["waba_id"] == throttled else "set" for row in rows]
+    assert outcomes.count("set") == 3
+    for row, outcome in zip(result["numbers"], outcomes):
+        assert row["outcome"] == outcome or (workers > 1 and row["outcome"] == "set")  # begun before the throttling was known
+        assert row["outcome"] == "set" or row["error"]["type"] in ("OAuthException", "DeadlineExceeded")
+
+
 def test_a_refused_number_counts_as_a_failure(fleet: Sandbox, keys: Keys) -> None:
     hold(fleet, IDS[0], keys.b)
     result = many(fleet, business_public_key=keys.a.pem, expected_fingerprints=[], max_workers=1, max_failures=0)

@@ -109,14 +109,16 @@ class Aws(Provider):
 
     def _call(self, operation: str, job: Job, **members: str) -> dict[str, t.Any]:
         """Call the service. Raises WabaError."""
+        repeatable = operation.startswith("get_")
+
         def once() -> dict[str, t.Any]:
-            self.http.begin(job)
+            self.http.begin(job, repeatable)
             try:
                 return t.cast("dict[str, t.Any]", getattr(self._client, operation)(**members))
             except Exception as error:
                 raise self._error(error) from None
 
-        return self.http.repeat(once, operation.startswith("get_"), job)
+        return self.http.repeat(once, repeatable, job)
 
     def _error(self, error: Exception) -> WabaError:
         """Turn an error of boto3 into ours. Its text can hold what was signed, and with it the session token."""
