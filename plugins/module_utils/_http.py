@@ -25,7 +25,7 @@ import typing as t
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
-from ._budget import ALL, Budget, regained_in
+from ._budget import ALL, LONGEST_WAIT, Budget, regained_in
 from ._errors import (
     ApiError,
     ConnectionFailed,
@@ -317,10 +317,13 @@ class HttpClient:
         self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """Return the text with every secret of this client blotted out."""
+        """Return the text with every secret of this client blotted out, and without halves of surrogate pairs.
+
+        These could be written nowhere, neither to a screen nor to a file.
+        """
         for secret in self._secrets:
             text = text.replace(secret, "********")
-        return text
+        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
     def call(self, request: Request, classify: t.Callable[[Answer], WabaError | None], job: Job) -> Answer:
         """Send a request, again where that is safe, and return an answer that C(classify) finds no error in.
@@ -357,7 +360,7 @@ class HttpClient:
         """Sleep as the API asks, else for an exponential time with jitter; raise the error if that outlasts the deadline."""
         wait = getattr(error, "wait", None)
         if wait is None:
-            ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2**attempt)
+            ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(attempt, 9))
             wait = max(ceiling / 2 + random.uniform(0, ceiling / 2), self.budget.wait(job.account))
             self._note_throttling(error, job, wait)
         if wait >= job.deadline.remaining():
@@ -571,7 +574,7 @@ def _numbers(row: dict[str, t.Any]) -> dict[str, float]:
 def wait_asked(headers: dict[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait: C(Retry-After), else Meta's estimate in minutes, else None."""
     try:
-        return max(0.0, float(headers["retry-after"])) or None
+        return min(max(0.0, float(headers["retry-after"])), LONGEST_WAIT) or None
     except (KeyError, ValueError):
         pass
     cases = _usage(headers).get("x-business-use-case-usage", {})

@@ -124,7 +124,7 @@ def read_law(listener: Listener, status: int, headers: dict[str, str], body: byt
     try:
         found = listener.read()
     except WabaError as error:
-        message_law(error, {SECRET, *echoed})
+        message_law(error, {SECRET, *echoed, "EAAfake+tok", "EAAfake%2Btok", "EAAfake%2btok"})
         return "error"
     assert 200 <= status < 300
     text = body.decode()
