@@ -124,6 +124,7 @@ def read_law(listener: Listener, status: int, headers: dict[str, str], body: byt
     try:
         found = listener.read()
     except WabaError as error:
+        str(error).encode()  # or it could not be written to a screen or file
         message_law(error, {SECRET, *echoed, "EAAfake+tok", "EAAfake%2Btok", "EAAfake%2btok"})
         return "error"
     assert 200 <= status < 300

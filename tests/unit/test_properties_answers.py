@@ -62,8 +62,10 @@ def documents(pem: str) -> st.SearchStrategy[t.Any]:
     leaves = (pem, pem.replace("\n", "\r\n"), f"  {pem}", pem[:80], *WORDS)
     anything = json_values(NAMES, leaves)
     row = st.dictionaries(st.sampled_from(NAMES[1:5]), st.sampled_from(leaves), max_size=3)
+    sound = {"business_public_key": pem, "business_public_key_signature_status": "VALID", "businessPublicKey": pem}
+    forms = [{"data": [sound]}, {"data": sound}, sound, {"encryption": sound}, {"data": [sound], "encryption": sound, **sound}]
     return st.one_of(
-        anything, row,
+        anything, row, st.sampled_from(forms),
         st.builds(lambda one, more: {"data": [one, *more]}, row, st.lists(row, max_size=2)),
         st.builds(lambda name, one, more: {name: one, more: one}, st.sampled_from(["data", "encryption", "error"]), row,
                   st.sampled_from(NAMES)),
