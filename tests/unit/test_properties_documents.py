@@ -105,7 +105,7 @@ OPTIONS = [f"whatsapp_{name}" for name in (
     "waba_numbers_found", "verified_name", "pod", "allow_http", "api_version")]
 SECRET = "EAAfakeTokenOfTheTests"
 VALUES = ("cloud_api", "aws", "kaleyra", "106540352242922", 106540352242922, 12.5, "nan", "inf", "yes", "{{ lookup('x') }}", "{% x %}",
-          "default", ["default", "shop"], ["a/b"], {"a": 1}, "~/x", "https://one.example.com", "\ud800", "٣", 10**5000)
+          "default", ["default", "shop"], ["a/b"], {"a": 1}, "~/x", "https://one.example.com", "\ud800", "٣", float("inf"), float("nan"), 10**5000)
 
 
 class Untemplatable(dict[str, t.Any]):
