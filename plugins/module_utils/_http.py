@@ -361,7 +361,8 @@ class HttpClient:
         wait = getattr(error, "wait", None)
         if wait is None:
             ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(attempt, 9))
-            wait = max(ceiling / 2 + random.uniform(0, ceiling / 2), self.budget.wait(job.account))
+            jitter = random.uniform(0, ceiling / 2)  # noqa: S311 (it keeps workers apart and no secret)
+            wait = max(ceiling / 2 + jitter, self.budget.wait(job.account))
             self._note_throttling(error, job, wait)
         if wait >= job.deadline.remaining():
             raise error

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The waba.flows authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fuzzes one target, guided by the coverage of the collection: C(python tests/fuzz/driver.py TARGET CORPUS [libFuzzer's options])."""
+"""Fuzzes one target, guided by coverage: C(python tests/fuzz/driver.py TARGET CORPUS [options of libFuzzer])."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> None:
     target, corpus, *options = sys.argv[1:]
     make_collection_importable()
     with atheris.instrument_imports(include=["ansible_collections.waba.flows.plugins", "tests.fuzz.planted"]):
-        from tests.fuzz.targets import TARGETS  # only what is imported here is instrumented
+        from tests.fuzz.targets import TARGETS  # noqa: PLC0415 (only what is imported here is instrumented)
 
         seeds, law = TARGETS[target]()
     for number, seed in enumerate(seeds):

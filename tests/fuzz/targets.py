@@ -49,10 +49,12 @@ def _answers() -> Target:
     row = {"business_public_key": pem, "business_public_key_signature_status": "VALID"}
     error = {"message": "no", "code": 190, "type": "OAuthException", "error_data": {"details": "d"}, "is_transient": True}
     documents: list[t.Any] = [
-        {"data": [row]}, {"data": row}, row, {"data": []}, {"encryption": row, "status": "success"}, {"error": error}, {"success": True},
-        {"businessPublicKey": pem, "businessPublicKeySignatureStatus": "VALID"}, {"__type": "ThrottlingException", "message": "no"},
+        {"data": [row]}, {"data": row}, row, {"data": []}, {"encryption": row, "status": "success"}, {"error": error},
+        {"businessPublicKey": pem, "businessPublicKeySignatureStatus": "VALID"}, {"success": True},
+        {"__type": "ThrottlingException", "message": "no"},
         {"errors": [{"code": 1005, "title": "t", "details": "d"}]}, {"users": [{"token": "t"}]}, {"meta": {}},
-        {"status": "error", "code": 429, "message": "m"}, {"code": "WA-400", "error": {"message": "m"}}, {"data": {"success": "true"}},
+        {"status": "error", "code": 429, "message": "m"}, {"code": "WA-400", "error": {"message": "m"}},
+        {"data": {"success": "true"}},
     ]
 
     def law(data: bytes) -> None:
@@ -131,5 +133,6 @@ def _call(parse: t.Callable[[bytes], int], data: bytes) -> None:
 
 
 TARGETS: dict[str, t.Callable[[], Target]] = {
-    "pem": _pem, "answers": _answers, "files": _files, "headers": _headers, "options": _options, "pings": _pings, "planted": _planted,
+    "pem": _pem, "answers": _answers, "files": _files, "headers": _headers, "options": _options, "pings": _pings,
+    "planted": _planted,
 }

@@ -32,7 +32,8 @@ def fuzz(target: str, corpus: Path, *options: str) -> subprocess.CompletedProces
     FOLDER.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(DRIVER), target, str(corpus), f"-artifact_prefix={FOLDER}/{target}-", "-timeout=30",
                "-rss_limit_mb=2048", "-max_len=8192", "-print_final_stats=1", *options]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          check=False)
 
 
 def features(told: str, when: str) -> int:

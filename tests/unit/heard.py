@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -17,11 +18,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.waba.flows.plugins.module_utils._budget import Budget
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
 from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.waba.flows.plugins.module_utils._providers import Provider, make_provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.tests.unit.helpers import module_params
@@ -86,14 +87,13 @@ class Listener:
                 self._listen_to_boto3()
 
     def _listen_to_boto3(self) -> None:
-        from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]  # where there is boto3
-
+        response = importlib.import_module("botocore.awsrequest").AWSResponse  # where there is boto3
         client = t.cast(t.Any, self.client)
         client._session.get_credentials().get_frozen_credentials()
 
         def answer(request: t.Any, **dummy: t.Any) -> t.Any:
             status, headers, body = self._said.answer
-            return AWSResponse(request.url, status, headers, _Raw(body))
+            return response(request.url, status, headers, _Raw(body))
 
         client._client.meta.events.register("before-send.socialmessaging", answer)
 

@@ -14,13 +14,13 @@ import typing as t
 import pytest
 from hypothesis import strategies as st
 
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, PUBLISH
 from ansible_collections.waba.flows.plugins.module_utils._budget import CALLS_PER_NUMBER, Budget
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
-from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION, PUBLISH
+from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of, public_key_of, total_timeout
 from ansible_collections.waba.flows.plugins.module_utils._providers import OWN_OPTIONS, PROVIDERS, make_provider
-from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
     CHANGING,
     UNMET,
