@@ -19,7 +19,7 @@ from ansible_collections.waba.flows.plugins.module_utils._providers import PROVI
 from ansible_collections.waba.flows.tests.unit import laws
 from ansible_collections.waba.flows.tests.unit.heard import Listener, read_law, write_law
 from ansible_collections.waba.flows.tests.unit.helpers import FlowRequest, KeyPair
-from ansible_collections.waba.flows.tests.unit.key_texts import pieces_of, private_texts, public_texts
+from ansible_collections.waba.flows.tests.unit.key_texts import private_keys, public_texts
 from tests.fuzz import planted
 
 Law = t.Callable[[bytes], None]
@@ -30,8 +30,7 @@ _FINGERPRINT = "SHA256:" + "A" * 43
 
 def _pem() -> Target:
     key, other = KeyPair.generate(), KeyPair.generate()
-    private = private_texts(key)
-    pieces = pieces_of(private, key, other)
+    private, pieces = private_keys(key)
 
     def law(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")

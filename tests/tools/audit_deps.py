@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask pip-audit whether a library that the collection needs has a known weakness: C(python audit_deps.py PIP_AUDIT).
 
-Asked are the newest versions that meta/ee-requirements.txt allows today. Where no vulnerability service answers, that is said, and is no
-failure; a weakness that one names is.
+Asked are the newest versions that meta/ee-requirements.txt allows today. Where no vulnerability service answers, that is said,
+and is no failure; a weakness that one names is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def ask(program: str, service: str) -> tuple[str, list[str]]:
     """Return what came of asking a service: C(clean), C(weak) or C(unanswered), and what it named, or why not."""
     command = [program, "--requirement", str(REQUIREMENTS), "--vulnerability-service", service, "--format", "json",
                "--progress-spinner", "off", "--timeout", "15"]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         document = json.loads(ended.stdout)
         rows = document["dependencies"]

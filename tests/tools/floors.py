@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the unit tests with the lowest versions that the collection allows, each on the oldest Python that has them.
 
-meta/ee-requirements.txt declares the libraries, meta/runtime.yml ansible-core, tests/config.yml the Python of modules. Each Python gets
-an environment of its own in .build/floors. One that this machine does not have is skipped, and the end says so; where C(--strict) is
-given, that is a failure.
+meta/ee-requirements.txt declares the libraries, meta/runtime.yml ansible-core, tests/config.yml the Python of modules. Each
+Python gets an environment of its own in .build/floors. One that this machine does not have is skipped, and the end says so;
+where C(--strict) is given, that is a failure.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def run(version: str, requirements: t.Sequence[str], tests: t.Sequence[str], job
         subprocess.run([*pip, "--only-binary", "cryptography,aiohttp", *requirements, *TOOLS], check=True)
         ready.write_text(wanted, encoding="utf-8")
     files = [f"tests/unit/test_{name}.py" for name in tests]
-    # Old versions warn of newer ones, and urllib3's of what it will drop.
-    command = [str(home / "bin" / "python"), "-m", "pytest", "-q", "-n", str(jobs), "-m", "not slow", "-p", "no:cacheprovider", *files]
+    options = ["-q", "-n", str(jobs), "-m", "not slow", "-p", "no:cacheprovider"]
+    command = [str(home / "bin" / "python"), "-m", "pytest", *options, *files]
     return "ok" if subprocess.run(command, cwd=ROOT, check=False).returncode == 0 else "FAILED"
 
 

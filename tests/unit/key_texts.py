@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import datetime
+import typing as t
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, body_pieces
+from ansible_collections.waba.flows.tests.unit.helpers import KeyPair
 
 PASSPHRASE = "a passphrase of the tests"
 
@@ -36,12 +37,19 @@ def public_texts(one: KeyPair, other: KeyPair) -> list[str]:
             one.pem + other.pem, certificate(one) + certificate(other), curve.decode(), "  \n" + one.pem]
 
 
-def private_texts(one: KeyPair) -> list[str]:
+class Private(t.NamedTuple):
+    """Texts of private keys, and pieces of their secret numbers in base64, of which nobody may see one."""
+
+    texts: list[str]
+    pieces: frozenset[str]
+
+
+def private_keys(one: KeyPair) -> Private:
     """Return a private key in every form, and keys of other kinds."""
     curve = ec.generate_private_key(ec.SECP256R1())
     edwards = ed25519.Ed25519PrivateKey.generate()
     plain = NoEncryption()
-    return [
+    texts = [
         one.private_pem(), one.private_pem(form=PrivateFormat.TraditionalOpenSSL),
         one.private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, plain).decode(),
         one.private_pem(PASSPHRASE), one.private_pem(PASSPHRASE, PrivateFormat.TraditionalOpenSSL),
@@ -51,20 +59,15 @@ def private_texts(one: KeyPair) -> list[str]:
         one.private_pem() + one.pem, one.pem + one.private_pem(),
         one.private_pem().replace("\n", "\\n"), one.private_pem().replace("\n", "\r\n"),
     ]
+    numbers = one.private.private_numbers()
+    secret = [number.to_bytes(256, "big").lstrip(b"\0") for number in (
+        numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)]
+    secret.append(curve.private_numbers().private_value.to_bytes(32, "big"))
+    secret.append(edwards.private_bytes(Encoding.Raw, PrivateFormat.Raw, plain))
+    return Private(texts, frozenset(piece for number in secret for offset in range(3) for piece in _pieces(number, offset)))
 
 
-def pieces_of(texts: list[str], one: KeyPair, other: KeyPair) -> frozenset[str]:
-    """Return pieces of these private keys, but for those that the public key has as well, or every key of a kind."""
-    pkcs1 = one.private.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
-    shown = body_pieces(one.pem) | body_pieces(pkcs1)
-    found: set[str] = set()
-    for text in texts:
-        if text.count("-----BEGIN") == 1 and "Proc-Type" not in text:
-            found |= body_pieces(text)
-    modulus = one.private.public_key().public_numbers().n.to_bytes(256, "big")
-    for offset in range(3):  # the modulus within other forms, at another place of base64's groups of three
-        body = base64.b64encode(b"\0" * offset + modulus).decode()
-        shown |= {body[i:i + 12] for i in range(len(body) - 11)}
-    head = "".join(other.private_pem().splitlines()[1:2])[:40]
-    shown |= {head[i:i + 12] for i in range(len(head) - 11)}
-    return frozenset(found - shown)
+def _pieces(number: bytes, offset: int) -> t.Iterator[str]:
+    """Yield pieces of base64 of a number that begins at one of the three places in a group, without what stands around it."""
+    body = base64.b64encode(b"\0" * offset + number).decode()[4:-4]
+    return (body[i:i + 12] for i in range(len(body) - 11))

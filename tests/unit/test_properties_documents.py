@@ -33,9 +33,10 @@ TIME = "2026-03-01T12:00:00Z"
 # -- files
 
 
-GENERATION = {"id": "20260301T120000Z-00", "fingerprint": FINGERPRINT, "state": "current", "origin": "generated", "created_at": TIME,
-              "published_at": None, "promoted_at": TIME, "retired_at": None, "revoked_at": None, "last_seen_at": None}
-KEYRING = {"schema": 1, "generations": [GENERATION, {**GENERATION, "id": "b", "fingerprint": FINGERPRINT[:-1] + "B", "state": "retired"}],
+GENERATION = {"id": "20260301T120000Z-00", "fingerprint": FINGERPRINT, "state": "current", "origin": "generated",
+              "created_at": TIME, "published_at": None, "promoted_at": TIME, "retired_at": None, "revoked_at": None, "last_seen_at": None}
+RETIRED = {**GENERATION, "id": "b", "fingerprint": FINGERPRINT[:-1] + "B", "state": "retired"}
+KEYRING = {"schema": 1, "generations": [GENERATION, RETIRED],
            "accepted": {"12": {"fingerprints": [FINGERPRINT], "certain": True, "at": TIME}}, "pruned": [FINGERPRINT]}
 MANIFEST = {"schema": 1, "key_name": "default", "current": FINGERPRINT,
             "keys": [{"fingerprint": FINGERPRINT, "file": "a.pem", "state": "current"}]}
@@ -44,7 +45,8 @@ FILES: dict[str, tuple[t.Any, t.Callable[[bytes], None]]] = {
     "keyring.json": (KEYRING, keyring_law), "manifest.json": (MANIFEST, manifest_law), "lease.json": (LEASE, lease_law),
 }
 LEAVES = (FINGERPRINT, TIME, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z", "2026-03-01T12:00:60Z",
-          "../x.pem", ".pem", "a.pem\n", "x" * 130, "-x", "..", "current", "pending", "retired", "revoked", "generated", "default")
+          "../x.pem", ".pem", "a.pem\n", "x" * 130, "-x", "..", "current", "pending", "retired", "revoked", "generated",
+          "default")
 
 
 def spoilt(document: t.Any, dice: random.Random, values: t.Callable[[], t.Any]) -> t.Any:
@@ -93,19 +95,21 @@ def test_any_file_is_read_or_called_damaged(prove: Prove, name: str) -> None:
     law(json.dumps(document).encode())
     texts = st.one_of(changed(document, LEAVES).map(lambda one: json.dumps(one).encode()), NESTED.map(str.encode))
     prove(law, 400, text=texts)
-    prove(law, 60, text=st.one_of(st.binary(max_size=50), st.sampled_from([b"", b"null", b"9" * 5000, b"\xff\xfe{", b"{}", b"[]"])))
+    odd = st.sampled_from([b"", b"null", b"9" * 5000, b"\xff\xfe{", b"{}", b"[]"])
+    prove(law, 60, text=st.one_of(st.binary(max_size=50), odd))
 
 
 # -- host variables
 
 
 OPTIONS = [f"whatsapp_{name}" for name in (
-    "phone_number_id", "waba_id", "provider", "base_url", "access_token", "app_secret", "timeout", "retries", "validate_certs", "ca_path",
-    "key_name", "key_names", "endpoint_url", "endpoint_deploy", "endpoint_timeout", "endpoint_keys_mode", "numbers_found",
+    "phone_number_id", "waba_id", "provider", "base_url", "access_token", "app_secret", "timeout", "retries", "validate_certs",
+    "ca_path", "key_name", "key_names", "endpoint_url", "endpoint_deploy", "endpoint_timeout", "endpoint_keys_mode", "numbers_found",
     "waba_numbers_found", "verified_name", "pod", "allow_http", "api_version")]
 SECRET = "EAAfakeTokenOfTheTests"
-VALUES = ("cloud_api", "aws", "kaleyra", "106540352242922", 106540352242922, 12.5, "nan", "inf", "yes", "{{ lookup('x') }}", "{% x %}",
-          "default", ["default", "shop"], ["a/b"], {"a": 1}, "~/x", "https://one.example.com", "\ud800", "٣", float("inf"), float("nan"), 10**5000)
+VALUES = ("cloud_api", "aws", "kaleyra", "106540352242922", 106540352242922, 12.5, "nan", "inf", "yes", "{{ lookup('x') }}",
+          "{% x %}", "default", ["default", "shop"], ["a/b"], {"a": 1}, "~/x", "https://one.example.com", "\ud800", "٣",
+          float("inf"), float("nan"), 10**5000)
 
 
 class Untemplatable(dict[str, t.Any]):
@@ -134,7 +138,8 @@ def test_any_host_variables_are_a_row_or_that_hosts_problem(prove: Prove) -> Non
         labels_of(names, hostvars)
         assert isinstance(inventory.part_of_fleet({"waba_1": names, "x": []}, hostvars, "a", "a"), str)
 
-    prove(law, 150, seed=st.integers(0, 2**48), names=st.lists(st.sampled_from(["1", "two", "²", "", "3" * 40]), max_size=3, unique=True))
+    hosts = st.lists(st.sampled_from(["1", "two", "²", "", "3" * 40]), max_size=3, unique=True)
+    prove(law, 150, seed=st.integers(0, 2**48), names=hosts)
 
 
 def _variables(dice: random.Random) -> t.Any:
@@ -161,10 +166,11 @@ def test_any_verdicts_are_known_or_refused(prove: Prove) -> None:
 
 
 SAMPLES: dict[str, t.Callable[[int], t.Any]] = {"audit": audit, "rotation": rotation}
-PAGE = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined).from_string(
-    TEMPLATE.read_text(encoding="utf-8"))
-HOSTILE = (*EVIL, "</title><svg onload=x>", "{{ ''.__class__ }}", "\r\n\x0b\x85\u2028", "a\\", 'x"} 1\nwaba_flows_x 1', "\ud800", "", "#", "NaN",
-           10**15, -1, 0.5, float("nan"), float("inf"), True, None)
+PAGE = jinja2.Environment(  # noqa: S701 (Ansible escapes nothing, so this must not either)
+    trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
+).from_string(TEMPLATE.read_text(encoding="utf-8"))
+HOSTILE = (*EVIL, "</title><svg onload=x>", "{{ ''.__class__ }}", "\r\n\x0b\x85\u2028", "a\\", 'x"} 1\nwaba_flows_x 1',
+           "\ud800", "", "#", "NaN", 10**15, -1, 0.5, float("nan"), float("inf"), True, None)
 
 
 class Tags(HTMLParser):
@@ -240,7 +246,7 @@ def test_any_report_is_metrics_that_prometheus_reads(prove: Prove, name: str) ->
                 series = (sample.name, tuple(sorted(sample.labels.items())))
                 assert series not in seen
                 seen.add(series)
-                assert sample.value == sample.value and abs(sample.value) < 1e16  # a number, and no NaN
+                assert abs(sample.value) < 1e16  # which NaN is not
         assert {name for name, dummy in seen} & families
 
     prove(law, 60, document=changed(sound, HOSTILE), previous=st.one_of(ANY_TEXT, st.just(metrics(sound))))

@@ -20,7 +20,7 @@ from ansible_collections.waba.flows.plugins.module_utils._envelope import Envelo
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey
 from ansible_collections.waba.flows.plugins.module_utils._keys import PublicKey, parse_public_key, published_key
 from ansible_collections.waba.flows.tests.unit.helpers import FlowRequest, Keys, body_pieces
-from ansible_collections.waba.flows.tests.unit.key_texts import PASSPHRASE, pieces_of, private_texts, public_texts
+from ansible_collections.waba.flows.tests.unit.key_texts import PASSPHRASE, Private, private_keys, public_texts
 from ansible_collections.waba.flows.tests.unit.laws import (
     fingerprint_law,
     is_json,
@@ -40,13 +40,18 @@ def public_forms(keys: Keys) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def private_forms(keys: Keys) -> list[str]:
-    return private_texts(keys.a)
+def private(keys: Keys) -> Private:
+    return private_keys(keys.a)
 
 
 @pytest.fixture(scope="module")
-def pieces(keys: Keys, private_forms: list[str]) -> frozenset[str]:
-    return pieces_of(private_forms, keys.a, keys.b)
+def private_forms(private: Private) -> list[str]:
+    return private.texts
+
+
+@pytest.fixture(scope="module")
+def pieces(private: Private) -> frozenset[str]:
+    return private.pieces
 
 
 # -- public keys
@@ -190,4 +195,5 @@ def test_what_is_sealed_is_what_an_endpoint_opens(prove: Prove, keys: Keys) -> N
         assert first.aes_key != second.aes_key
         assert first.iv != second.iv
 
-    prove(law, 40, document=st.dictionaries(st.text(max_size=9), st.one_of(st.text(max_size=9), st.integers(), st.none()), max_size=4))
+    values = st.one_of(st.text(max_size=9), st.integers(), st.none())
+    prove(law, 40, document=st.dictionaries(st.text(max_size=9), values, max_size=4))
