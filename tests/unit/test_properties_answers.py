@@ -35,8 +35,9 @@ from ansible_collections.waba.flows.tests.unit.properties import ANY_TEXT, NESTE
 FIXTURES = (prove_fixture,)  # for pytest to find
 NAMES = (
     "data", "business_public_key", "business_public_key_signature_status", "businessPublicKey",
-    "businessPublicKeySignatureStatus", "error", "errors", "code", "message", "details", "status", "success", "encryption", "meta", "users", "token", "title", "type",
-    "error_data", "error_subcode", "fbtrace_id", "error_user_msg", "is_transient", "__type", "Message", "Code",
+    "businessPublicKeySignatureStatus", "error", "errors", "code", "message", "details", "status", "success", "encryption",
+    "meta", "users", "token", "title", "type", "error_data", "error_subcode", "fbtrace_id", "error_user_msg", "is_transient",
+    "__type", "Message", "Code",
     "public_key", "id",
 )
 STATUSES = st.one_of(st.just(200), st.sampled_from(

@@ -34,7 +34,8 @@ TIME = "2026-03-01T12:00:00Z"
 
 
 GENERATION = {"id": "20260301T120000Z-00", "fingerprint": FINGERPRINT, "state": "current", "origin": "generated",
-              "created_at": TIME, "published_at": None, "promoted_at": TIME, "retired_at": None, "revoked_at": None, "last_seen_at": None}
+              "created_at": TIME, "published_at": None, "promoted_at": TIME, "retired_at": None, "revoked_at": None,
+              "last_seen_at": None}
 RETIRED = {**GENERATION, "id": "b", "fingerprint": FINGERPRINT[:-1] + "B", "state": "retired"}
 KEYRING = {"schema": 1, "generations": [GENERATION, RETIRED],
            "accepted": {"12": {"fingerprints": [FINGERPRINT], "certain": True, "at": TIME}}, "pruned": [FINGERPRINT]}
@@ -104,8 +105,8 @@ def test_any_file_is_read_or_called_damaged(prove: Prove, name: str) -> None:
 
 OPTIONS = [f"whatsapp_{name}" for name in (
     "phone_number_id", "waba_id", "provider", "base_url", "access_token", "app_secret", "timeout", "retries", "validate_certs",
-    "ca_path", "key_name", "key_names", "endpoint_url", "endpoint_deploy", "endpoint_timeout", "endpoint_keys_mode", "numbers_found",
-    "waba_numbers_found", "verified_name", "pod", "allow_http", "api_version")]
+    "ca_path", "key_name", "key_names", "endpoint_url", "endpoint_deploy", "endpoint_timeout", "endpoint_keys_mode",
+    "numbers_found", "waba_numbers_found", "verified_name", "pod", "allow_http", "api_version")]
 SECRET = "EAAfakeTokenOfTheTests"
 VALUES = ("cloud_api", "aws", "kaleyra", "106540352242922", 106540352242922, 12.5, "nan", "inf", "yes", "{{ lookup('x') }}",
           "{% x %}", "default", ["default", "shop"], ["a/b"], {"a": 1}, "~/x", "https://one.example.com", "\ud800", "٣",
