@@ -10,10 +10,11 @@ SLOW ?= tests/slow tests/unit tests/integration
 RESULTS = .build/results
 AWX = .build/awx
 RELEASE ?= .build/release
+AUDIT = .build/audit
 MATRIX ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test unit integration slow fuzz soak promises awx browser lint sanity matrix galaxy ee licenses docs bench bench-full build clean
+.PHONY: help demo test unit integration slow fuzz soak floors audit-deps promises awx browser lint sanity matrix galaxy ee licenses docs bench bench-full build clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -66,6 +67,17 @@ fuzz: $(VENV)/ready-fuzz ## Feed the parsers garbage for ten minutes, guided by 
 
 soak: $(VENV)/ready ## Rotate 500 numbers 200 times while one request in thirty fails
 	$(BIN)/python -m pytest --junitxml=$(RESULTS)/soak.xml tests/soak
+
+floors: $(VENV)/ready ## Run unit tests with the lowest versions that are allowed, on the oldest Pythons that have them
+	$(BIN)/python tests/tools/floors.py --jobs $(JOBS)
+
+$(AUDIT)/ready: tests/requirements-audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-audit.txt
+	@touch $@
+
+audit-deps: $(AUDIT)/ready ## Ask a vulnerability service, where one can be reached, about the libraries that are needed
+	$(AUDIT)/bin/python tests/tools/audit_deps.py $(AUDIT)/bin/pip-audit
 
 promises: $(VENV)/ready ## Make docs/promises.md from the results of test, slow, fuzz and soak
 	$(BIN)/python tests/tools/promises.py $(wildcard $(RESULTS)/*.xml)

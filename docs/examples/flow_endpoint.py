@@ -98,7 +98,7 @@ class Keys:
         for passphrase in self._passphrases:
             try:
                 key = serialization.load_pem_private_key(file.read_bytes(), passphrase)
-            except Exception:  # a missing file, a wrong passphrase, half a file …
+            except Exception:  # noqa: S112 (a missing file, a wrong passphrase, half a file …: said below)
                 continue
             if isinstance(key, rsa.RSAPrivateKey) and fingerprint_of(key) == fingerprint:
                 return key

@@ -31,8 +31,9 @@ CALLS_PER_NUMBER = 3
 # For as many numbers it is told beforehand what they will cost.
 MANY = 100
 
-# Seconds that the API is left alone at most where it does not say for how long.
+# Seconds that the API is left alone at most where it does not say for how long, and where it does: as good as for ever.
 _LONGEST_BACKOFF = 300.0
+LONGEST_WAIT = 10**6 * 60.0
 _GAUGES = ("call_count", "total_cputime", "total_time")
 
 
@@ -113,7 +114,7 @@ class Budget:
         with self._lock:
             bucket = self._bucket(account)
             if not seconds:
-                seconds = min(_LONGEST_BACKOFF, 2.0**bucket.refusals)
+                seconds = min(_LONGEST_BACKOFF, 2.0 ** min(bucket.refusals, 9))  # a thousand refusals are beyond any number
                 bucket.refusals += 1
             bucket.quiet_until = max(bucket.quiet_until, self._clock() + seconds)
             bucket.forget()  # by then it is another hour
@@ -165,7 +166,7 @@ def _percent(gauges: t.Mapping[str, float]) -> float:
 def regained_in(gauges: t.Mapping[str, float]) -> float:
     """Return the seconds until an account can be called again, as Meta estimates it in minutes; 0 where it is not throttled."""
     minutes = gauges.get("estimated_time_to_regain_access", 0)
-    return min(minutes, 10**6) * 60.0 if minutes > 0 else 0.0  # a number beyond reckoning is as good as for ever
+    return min(minutes, 10**6) * 60.0 if minutes > 0 else 0.0
 
 
 def describe_need(

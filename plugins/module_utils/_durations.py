@@ -19,10 +19,11 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 def parse_duration(text: str, option: str) -> int:
     """Return the seconds of a duration such as C(90d), C(12h) or C(3600); C(option) names it in the message."""
-    match = re.fullmatch(r"\s*(\d+)\s*([smhdw]?)\s*", str(text))
+    match = re.fullmatch(r"\s*0*([0-9]+)\s*([smhdw]?)\s*", str(text))
+    shown = f"{option} '{str(text)[:60]}'"
     if match is None:
-        raise InvalidOptions(f"{option} '{text}' is not a duration.", "Examples: 90d, 12h, 30m, 3600 (seconds).")
-    seconds = int(match.group(1)) * _UNITS[match.group(2) or "s"]
-    if seconds > _LONGEST:
-        raise InvalidOptions(f"{option} '{text}' is not a duration that this collection can reckon with.", "Use fewer days.")
-    return seconds
+        raise InvalidOptions(f"{shown} is not a duration.", "Examples: 90d, 12h, 30m, 3600 (seconds).")
+    digits, unit = match.groups()  # Python refuses to read thousands of digits, in a way of its own
+    if len(digits) > 20 or int(digits) * _UNITS[unit or "s"] > _LONGEST:
+        raise InvalidOptions(f"{shown} is not a duration that this collection can reckon with.", "Use fewer days.")
+    return int(digits) * _UNITS[unit or "s"]

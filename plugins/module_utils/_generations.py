@@ -21,7 +21,7 @@ MINIMUM_RETENTION = timedelta(days=7)  # clients cache the public key for a week
 ORIGINS = ("generated", "imported")
 KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,123}")  # with .pem, what a manifest takes
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 SECOND = timedelta(seconds=1)
 

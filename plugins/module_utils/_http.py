@@ -28,7 +28,7 @@ import typing as t
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import SplitResult, urlsplit
 
-from ._budget import ALL, Budget, regained_in
+from ._budget import ALL, LONGEST_WAIT, Budget, regained_in
 from ._connections import Attempt, OutOfTime, attempt_of
 from ._errors import (
     Abandoned,
@@ -330,8 +330,12 @@ class HttpClient:
         self._secrets = {*self._secrets, *filter(None, secrets)}
 
     def redact(self, text: str) -> str:
-        """Return the text with every secret of this client blotted out, in whatever form and also where it is cut."""
-        return masked(text, self._secrets)
+        """Return the text with every secret of this client blotted out, in whatever form and also where it is cut.
+
+        It is without halves of surrogate pairs, which could be written nowhere, neither to a screen nor to a file.
+        """
+        text = masked(text, self._secrets)
+        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
     def call(self, request: Request, classify: t.Callable[[Answer], WabaError | None], job: Job) -> Answer:
         """Send a request, again where that is safe, and return an answer that C(classify) finds no error in.
@@ -368,8 +372,9 @@ class HttpClient:
         """Sleep as the API asks, else for an exponential time with jitter; raise the error if that outlasts the deadline."""
         wait = getattr(error, "wait", None)
         if wait is None:
-            ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2**attempt)
-            wait = max(ceiling / 2 + random.uniform(0, ceiling / 2), self.budget.wait(job.account))
+            ceiling = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(attempt, 9))
+            jitter = random.uniform(0, ceiling / 2)  # noqa: S311 (it keeps workers apart and no secret)
+            wait = max(ceiling / 2 + jitter, self.budget.wait(job.account))
             self._note_throttling(error, job, wait)
         if wait >= job.deadline.remaining():
             raise error
@@ -605,7 +610,7 @@ def _numbers(row: dict[str, t.Any]) -> dict[str, float]:
 def wait_asked(headers: dict[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait: C(Retry-After), else Meta's estimate in minutes, else None."""
     try:
-        return max(0.0, float(headers["retry-after"])) or None
+        return min(max(0.0, float(headers["retry-after"])), LONGEST_WAIT) or None
     except (KeyError, ValueError):
         pass
     cases = _usage(headers).get("x-business-use-case-usage", {})

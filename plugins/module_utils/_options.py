@@ -18,6 +18,8 @@ from ._keys import PublicKey, normalise_fingerprint, parse_public_key
 from ._providers._registry import PROVIDERS, Connection
 from ._reconcile import Desired
 
+_LONGEST_TIME = 10**6
+
 
 def inherit(common: Params, own: Params) -> dict[str, t.Any]:
     """Return the connection options of one number: its own where set, else the common ones.
@@ -66,8 +68,8 @@ def _verify(params: Params) -> bool | str:
 
 def _positive(params: Params, name: str) -> float:
     value = float(params[name])
-    if value <= 0:
-        raise InvalidOptions(f"{name} must be more than 0.")
+    if not 0 < value <= _LONGEST_TIME:  # nor is NaN, or what a socket cannot take
+        raise InvalidOptions(f"{name} must be more than 0 and not more than {_LONGEST_TIME} (seconds).")
     return value
 
 
@@ -92,9 +94,9 @@ def public_key_of(params: Params) -> PublicKey | None:
         try:
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: a path that none can be, or a file that is not text
             why = getattr(error, "strerror", None) or "it is not text"
-            raise InvalidOptions(f"business_public_key_path {path} cannot be read: {why}.") from None
+            raise InvalidOptions(f"business_public_key_path {path[:200]} cannot be read: {why}.") from None
     return None if text is None else parse_public_key(text)
 
 

@@ -130,7 +130,7 @@ def tokens_by_account(value: t.Any) -> dict[str, str]:
     if isinstance(value, str) and value.strip():
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = [value]
     if not value:
         return {}

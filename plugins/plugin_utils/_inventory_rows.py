@@ -28,6 +28,7 @@ Row = dict[str, t.Any]
 Rows = list[Row]
 
 _PREFIX = "whatsapp_"
+_LARGEST = 10**40  # IDs have up to 32 digits
 _OPTIONS = ("phone_number_id", "waba_id", *CONNECTION)
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _NUMBER = ArgumentSpecValidator(number_list({})["options"])
@@ -150,6 +151,8 @@ def _variable(variables: t.Mapping[str, t.Any], option: str) -> t.Any:
     # ansible-core up to 2.18 hands over the text untemplated where a variable in it is undefined.
     if isinstance(value, str) and ("{{" in value or "{%" in value):
         raise HostProblem(_cannot_template(name, ""))
+    if isinstance(value, int) and abs(value) > _LARGEST:  # of thousands of digits, which Python does not write as text
+        raise HostProblem(f"The host variable {name} is a number beyond reckoning.")
     return value
 
 
@@ -196,7 +199,7 @@ def _count(variables: t.Mapping[str, t.Any], option: str) -> int:
     """Return a number that the inventory plugin set; 0 for one that cannot be read, by which nobody is to be stopped."""
     try:
         return int(_variable(variables, option) or 0)
-    except (HostProblem, TypeError, ValueError):
+    except (HostProblem, TypeError, ValueError, OverflowError):
         return 0
 
 

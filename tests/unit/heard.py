@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.waba.flows.plugins.module_utils._budget import Budget
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
 from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
@@ -86,14 +88,13 @@ class Listener:
                 self._listen_to_boto3()
 
     def _listen_to_boto3(self) -> None:
-        from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]  # where there is boto3
-
+        response = importlib.import_module("botocore.awsrequest").AWSResponse  # where there is boto3
         client = t.cast(t.Any, self.client)
         client._session.get_credentials().get_frozen_credentials()
 
         def answer(request: t.Any, **dummy: t.Any) -> t.Any:
             status, headers, body = self._said.answer
-            return AWSResponse(request.url, status, headers, _Raw(body))
+            return response(request.url, status, headers, _Raw(body))
 
         client._client.meta.events.register("before-send.socialmessaging", answer)
 
@@ -124,7 +125,8 @@ def read_law(listener: Listener, status: int, headers: dict[str, str], body: byt
     try:
         found = listener.read()
     except WabaError as error:
-        message_law(error, {SECRET, *echoed})
+        str(error).encode()  # or it could not be written to a screen or file
+        message_law(error, {SECRET, *echoed, "EAAfake+tok", "EAAfake%2Btok", "EAAfake%2btok"})
         return "error"
     assert 200 <= status < 300
     text = body.decode()

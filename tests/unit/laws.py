@@ -16,6 +16,7 @@ import math
 import re
 import typing as t
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 
 from ansible_collections.waba.flows.plugins.module_utils import _generations, _lease, _manifest
 from ansible_collections.waba.flows.plugins.module_utils._budget import Budget
@@ -30,6 +31,7 @@ from ansible_collections.waba.flows.plugins.module_utils._keys import (
     parse_public_key,
     published_key,
 )
+from ansible_collections.waba.flows.plugins.plugin_utils._plan import as_list, make_waves
 
 _PIECE = 12
 _LONGEST_MESSAGE = 4000
@@ -39,11 +41,10 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
 def message_law(error: BaseException, secrets: t.Collection[str] = ()) -> None:
-    """A message says something, is not without end, can be written to a screen or file, and has no secret in it."""
+    """A message says something, is not without end, and has no secret in it."""
     told = str(error)
     assert told.strip()
     assert len(told) < _LONGEST_MESSAGE, f"{len(told)} characters"
-    told.encode()
     if isinstance(error, WabaError):
         told += json.dumps(error.as_dict(), ensure_ascii=False)
     assert not any(secret in told for secret in secrets), told
@@ -196,6 +197,27 @@ def duration_law(text: str) -> None:
     assert text.strip()[0].isdigit()
 
 
+def waves_law(plan: list[dict[str, t.Any]], sizes: t.Any, stopped: t.Collection[str] = ()) -> None:
+    """Waves are a partition of the numbers that need a POST, in their order, of the sizes that C(serial) means; or refused."""
+    wanted = [row["name"] for row in plan if row["publish"] and row["key_name"] not in stopped]
+    try:
+        waves = make_waves(plan, stopped, sizes)
+    except ValueError as error:
+        message_law(error)
+        assert "encryption_keys_waves" in str(error)
+        return
+    assert [name for wave in waves for name in wave] == wanted
+    assert all(waves)
+    given = [str(one) for one in as_list(sizes)]
+    left = len(wanted)
+    for place, wave in enumerate(waves):
+        said = given[min(place, len(given) - 1)].strip()
+        share = Fraction(said.rstrip("% ").strip())
+        full = max(1, math.floor(len(wanted) * share / 100)) if said.endswith("%") else int(share)
+        assert len(wave) == min(full, left)
+        left -= len(wave)
+
+
 # -- answers of an endpoint
 
 
@@ -209,3 +231,12 @@ def sealed_answer_law(body: bytes, sealed: Sealed, sent: bytes | None = None) ->
         return
     assert sent is not None
     assert body.strip() == sent, document
+
+
+def is_json(text: bytes) -> bool:
+    """Tell whether bytes are JSON that can be read here."""
+    try:
+        json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return True

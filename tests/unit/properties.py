@@ -75,7 +75,8 @@ def json_values(names: t.Sequence[str] = (), leaves: t.Sequence[t.Any] = ()) -> 
     return st.integers(0, 2**48).map(lambda number: _json_value(random.Random(number), names, leaves, 4))
 
 
-_TEXTS = ("", " ", "0", "a", "null", "\x00", "\u2028", "\ud800", "\U0001f511", "é" * 9, "x" * 300, "<b>", "{{ 1 }}", "-----BEGIN", "\n")
+_TEXTS = ("", " ", "0", "a", "null", "\x00", "\u2028", "\ud800", "\U0001f511", "é" * 9, "x" * 300, "<b>", "{{ 1 }}",
+          "-----BEGIN", "\n")
 _NUMBERS = (0, 1, -1, 7, 0.5, -0.0, 10**15, 10**400, 1e308, float("inf"), float("-inf"), float("nan"), 2**63)
 
 
@@ -120,8 +121,8 @@ def mutations(size: int = 6) -> st.SearchStrategy[list[tuple[str, float, t.Any]]
         st.tuples(st.just("double"), places, st.integers(1, 400)),
         st.tuples(st.just("turn"), places, st.integers(0, 0x10FFFF)),
         st.tuples(st.just("swap"), st.sampled_from([0.0]), st.sampled_from(
-            [("\n", "\r\n"), ("\n", "\\n"), ("\n", ""), ("\n", " "), ("PUBLIC", "PRIVATE"), ("PRIVATE", "PUBLIC"), ("-----", "----"),
-             ("RSA ", ""), ("END", "BEGIN"), ("ENCRYPTED ", ""), ("=", "")])),
+            [("\n", "\r\n"), ("\n", "\\n"), ("\n", ""), ("\n", " "), ("PUBLIC", "PRIVATE"), ("PRIVATE", "PUBLIC"),
+             ("-----", "----"), ("RSA ", ""), ("END", "BEGIN"), ("ENCRYPTED ", ""), ("=", "")])),
     ), max_size=size)
 
 

@@ -173,7 +173,7 @@ def test_a_blank_or_missing_key_means_that_none_is_set(
 
 
 @pytest.mark.parametrize("document", [
-    {}, {"other": 1}, {"businessPublicKey": ""}, {"businessPublicKey": None},
+    {}, {"businessPublicKey": "", "other": 1}, {"businessPublicKey": ""}, {"businessPublicKey": None},
     {"businessPublicKey": None, "businessPublicKeySignatureStatus": None},
 ])
 def test_members_that_are_missing_or_null_on_the_wire_mean_the_same(document: t.Any) -> None:
@@ -195,7 +195,7 @@ def test_a_body_that_is_not_the_services_is_never_taken_for_no_key(content_type:
 
 @pytest.mark.parametrize("document", [
     {"businessPublicKey": "no pem"}, {"businessPublicKey": "-----BEGIN PUBLIC KEY-----\nAAAA"},
-    {"businessPublicKeySignatureStatus": "two words"},
+    {"businessPublicKeySignatureStatus": "two words"}, {"publicKey": ""}, {"businessPublicKey": ["a list"]},
 ])
 def test_members_that_are_no_key_or_no_status_are_not_understood(document: t.Any) -> None:
     with Recorder((200, {}, document)) as server, pytest.raises(InvalidAnswer, match="not understood"):

@@ -91,14 +91,14 @@ def pkcs1_under_the_wrong_label(key: KeyPair) -> str:
 def odd() -> dict[str, t.Any]:
     """Private keys of other kinds and sizes."""
     return {
-        "rsa1024": rsa.generate_private_key(65537, 1024),
+        "rsa1024": rsa.generate_private_key(65537, 1024),  # noqa: S505 (to see it refused)
         "rsa3072": rsa.generate_private_key(65537, 3072),
         "rsa4096": rsa.generate_private_key(65537, 4096),
         "e3": rsa.generate_private_key(3, 2048),
         "ec": ec.generate_private_key(ec.SECP256R1()),
         "ed25519": ed25519.Ed25519PrivateKey.generate(),
         "ed448": ed448.Ed448PrivateKey.generate(),
-        "dsa": dsa.generate_private_key(1024),
+        "dsa": dsa.generate_private_key(1024),  # noqa: S505 (to see it refused)
     }
 
 

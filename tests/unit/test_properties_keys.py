@@ -7,26 +7,23 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import functools
-import json
 import time
 import typing as t
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives import serialization
 from hypothesis import strategies as st
 
 from ansible_collections.waba.flows.plugins.module_utils import _errors, _keys
 from ansible_collections.waba.flows.plugins.module_utils._envelope import EnvelopeError, Sealed, open_answer, seal
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey
 from ansible_collections.waba.flows.plugins.module_utils._keys import PublicKey, parse_public_key, published_key
-from ansible_collections.waba.flows.tests.unit.helpers import FlowRequest, KeyPair, Keys, body_pieces
+from ansible_collections.waba.flows.tests.unit.helpers import FlowRequest, Keys, body_pieces
+from ansible_collections.waba.flows.tests.unit.key_texts import PASSPHRASE, Private, private_keys, public_texts
 from ansible_collections.waba.flows.tests.unit.laws import (
     fingerprint_law,
+    is_json,
     private_key_law,
     public_key_law,
     published_key_law,
@@ -35,60 +32,26 @@ from ansible_collections.waba.flows.tests.unit.laws import (
 from ansible_collections.waba.flows.tests.unit.properties import ANY_TEXT, Prove, mutated, mutations, prove_fixture
 
 FIXTURES = (prove_fixture,)  # for pytest to find
-PASSPHRASE = "a passphrase of the tests"
-
-
-def certificate(key: KeyPair) -> str:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "flows")])
-    now = datetime.datetime(2026, 1, 1)
-    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.private.public_key())
-            .serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=9)).sign(key.private, hashes.SHA256()))
-    return made.public_bytes(Encoding.PEM).decode()
 
 
 @pytest.fixture(scope="module")
-def public_texts(keys: Keys) -> list[str]:
-    """The same key in every form that is understood, and others that are not."""
-    pkcs1 = keys.a.private.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
-    curve = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    forms = [keys.a.pem, pkcs1, certificate(keys.a)]
-    return [*forms, *(text.replace("\n", "\r\n") for text in forms), *(text.replace("\n", "\\n") for text in forms),
-            keys.a.pem + keys.b.pem, certificate(keys.a) + certificate(keys.b), curve.decode(), "  \n" + keys.a.pem]
+def public_forms(keys: Keys) -> list[str]:
+    return public_texts(keys.a, keys.b)
 
 
 @pytest.fixture(scope="module")
-def private_texts(keys: Keys) -> list[str]:
-    """Private keys in every form that openssl and ssh-keygen write."""
-    curve = ec.generate_private_key(ec.SECP256R1())
-    edwards = ed25519.Ed25519PrivateKey.generate()
-    plain = NoEncryption()
-    return [
-        keys.a.private_pem(), keys.a.private_pem(form=PrivateFormat.TraditionalOpenSSL),
-        keys.a.private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, plain).decode(),
-        keys.a.private_pem(PASSPHRASE), keys.a.private_pem(PASSPHRASE, PrivateFormat.TraditionalOpenSSL),
-        curve.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, plain).decode(),
-        curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain).decode(),
-        edwards.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain).decode(),
-        keys.a.private_pem() + keys.a.pem, keys.a.pem + keys.a.private_pem(),
-        keys.a.private_pem().replace("\n", "\\n"), keys.a.private_pem().replace("\n", "\r\n"),
-    ]
+def private(keys: Keys) -> Private:
+    return private_keys(keys.a)
 
 
 @pytest.fixture(scope="module")
-def pieces(keys: Keys, private_texts: list[str]) -> frozenset[str]:
-    """Pieces of all these, but for those that the public key has as well, or every key of a kind."""
-    shown = body_pieces(keys.a.pem) | body_pieces(keys.a.private.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode())
-    found: set[str] = set()
-    for text in private_texts:
-        if text.count("-----BEGIN") == 1 and "Proc-Type" not in text:
-            found |= body_pieces(text)
-    modulus = keys.a.private.public_key().public_numbers().n.to_bytes(256, "big")
-    for offset in range(3):  # the modulus within other forms, at another place of base64's groups of three
-        body = base64.b64encode(b"\0" * offset + modulus).decode()
-        shown |= {body[i:i + 12] for i in range(len(body) - 11)}
-    head = "".join(keys.b.private_pem().splitlines()[1:2])[:40]
-    shown |= {head[i:i + 12] for i in range(len(head) - 11)}
-    return frozenset(found - shown)
+def private_forms(private: Private) -> list[str]:
+    return private.texts
+
+
+@pytest.fixture(scope="module")
+def pieces(private: Private) -> frozenset[str]:
+    return private.pieces
 
 
 # -- public keys
@@ -101,13 +64,13 @@ def test_any_text_is_a_key_or_an_error(prove: Prove) -> None:
 
 
 @pytest.mark.attack("understood", "key texts of any characters, and every form of key after random changes")
-def test_a_changed_key_is_that_key_or_another_or_an_error(prove: Prove, public_texts: list[str], keys: Keys) -> None:
+def test_a_changed_key_is_that_key_or_another_or_an_error(prove: Prove, public_forms: list[str], keys: Keys) -> None:
     def law(text: str, changes: t.Any) -> None:
         public_key_law(mutated(text, changes))
         published_key_law(mutated(text, changes))
 
-    prove(law, 500, text=st.sampled_from(public_texts), changes=mutations())
-    read = [public_key_law(text) for text in public_texts]
+    prove(law, 500, text=st.sampled_from(public_forms), changes=mutations())
+    read = [public_key_law(text) for text in public_forms]
     assert sum(key is not None and key.fingerprint == keys.a.fingerprint for key in read) == 10
 
 
@@ -131,7 +94,7 @@ def test_text_costs_no_more_than_its_length(text: str) -> None:
 
 
 @pytest.mark.attack("secret", "private keys of every form, changed at random, wherever a public key or a fingerprint belongs")
-def test_no_message_has_a_piece_of_a_private_key(prove: Prove, private_texts: list[str], pieces: frozenset[str]) -> None:
+def test_no_message_has_a_piece_of_a_private_key(prove: Prove, private_forms: list[str], pieces: frozenset[str]) -> None:
     assert len(pieces) > 3000
 
     def law(text: str, changes: t.Any) -> None:
@@ -140,17 +103,17 @@ def test_no_message_has_a_piece_of_a_private_key(prove: Prove, private_texts: li
         fingerprint_law(fed, pieces)
         published_key_law(fed, pieces if "PRIVATE KEY-----" in fed else ())
 
-    prove(law, 500, text=st.sampled_from(private_texts), changes=mutations(4))
+    prove(law, 500, text=st.sampled_from(private_forms), changes=mutations(4))
 
 
 @pytest.mark.attack("secret", "private keys of every form, changed at random, where one is imported")
 def test_no_message_about_an_import_has_a_piece_of_it(
-    prove: Prove, private_texts: list[str], pieces: frozenset[str], unchecked: None
+    prove: Prove, private_forms: list[str], pieces: frozenset[str], unchecked: None
 ) -> None:
     def law(text: str, changes: t.Any, passphrase: str | None) -> None:
         private_key_law(mutated(text, changes).encode("utf-8", "surrogatepass"), passphrase, pieces)
 
-    prove(law, 120, text=st.sampled_from(private_texts), changes=mutations(3),
+    prove(law, 120, text=st.sampled_from(private_forms), changes=mutations(3),
           passphrase=st.sampled_from([None, "", PASSPHRASE, "another passphrase", "half of a pair: \ud800"]))
 
 
@@ -165,9 +128,9 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.attack("secret", "an API that returns a private key as the one that a number holds")
 @pytest.mark.parametrize("place", range(4))
 def test_a_private_key_that_an_api_returns_is_one_that_nobody_knows_and_is_not_shown(
-    place: int, private_texts: list[str], pieces: frozenset[str]
+    place: int, private_forms: list[str], pieces: frozenset[str]
 ) -> None:
-    key = published_key(private_texts[place])
+    key = published_key(private_forms[place])
     assert key is not None
     assert key.fingerprint.startswith("SHA256:")
     assert not body_pieces(key.pem) & pieces
@@ -213,21 +176,13 @@ def test_any_bytes_are_an_answer_or_an_error(prove: Prove, sealed: tuple[Sealed,
 
     def any_plain_text(text: bytes) -> None:
         body = base64.b64encode(opened.encrypt(text))
-        sealed_answer_law(body, request, body if _is_json(text) else None)
+        sealed_answer_law(body, request, body if is_json(text) else None)
 
     def any_bytes(body: bytes) -> None:
         sealed_answer_law(body, request)
 
     prove(any_bytes, 150, body=st.binary(max_size=200))
     prove(any_plain_text, 100, text=st.one_of(st.binary(max_size=60), st.sampled_from([b"[" * 10**5, b"9" * 5000, b"\xff"])))
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        json.loads(text.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 @pytest.mark.attack("understood", "any document sealed, and opened as an endpoint does")
@@ -240,4 +195,5 @@ def test_what_is_sealed_is_what_an_endpoint_opens(prove: Prove, keys: Keys) -> N
         assert first.aes_key != second.aes_key
         assert first.iv != second.iv
 
-    prove(law, 40, document=st.dictionaries(st.text(max_size=9), st.one_of(st.text(max_size=9), st.integers(), st.none()), max_size=4))
+    values = st.one_of(st.text(max_size=9), st.integers(), st.none())
+    prove(law, 40, document=st.dictionaries(st.text(max_size=9), values, max_size=4))

@@ -35,11 +35,12 @@ from .._errors import (
 from .._http import HttpClient, Job, check_base_url, decode, wait_asked
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider
-from ._bodies import published_of, unexpected
+from ._bodies import certain, published_of, unexpected
 
 BOTO3_MINIMUM = "1.44.5"
 PROFILE = Option("profile")
 REGION = Option("region", env="AWS_REGION")
+_MEMBERS = ("businessPublicKey", "businessPublicKeySignatureStatus")
 
 _CREDENTIAL = Meaning("token", "Check the AWS credentials that boto3 finds (profile, environment or role), and the region.")
 _PERMISSION = Meaning("permission", "Allow social-messaging:GetWhatsAppBusinessPublicKey and :PutWhatsAppBusinessPublicKey.")
@@ -99,10 +100,7 @@ class Aws(Provider):
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         answer = self._call("get_whatsapp_business_public_key", job, originationPhoneNumberId=phone_number_id)
-        members = {name for name in answer if name != "ResponseMetadata"}
-        if members and not members & {"businessPublicKey", "businessPublicKeySignatureStatus"}:
-            raise unexpected("it has neither the key nor its status")
-        return published_of(answer.get("businessPublicKey"), answer.get("businessPublicKeySignatureStatus"))
+        return published_of(*map(answer.get, _MEMBERS))
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         self._call("put_whatsapp_business_public_key", job, originationPhoneNumberId=phone_number_id, businessPublicKey=pem)
@@ -144,7 +142,9 @@ class Aws(Provider):
             return InvalidAnswer("The answer of AWS is not understood.", "Check base_url, and whether a proxy answers for AWS.")
         if isinstance(error, exceptions.BotoCoreError):  # no credentials, no such profile, a parameter of the wrong form
             return InvalidOptions(f"boto3: {cause.rstrip('.')}.", "Check the AWS credentials, profile and region.")
-        raise error
+        # Of what boto3 does with JSON of no known form, some errors are its own, and others any of Python's.
+        return InvalidAnswer(f"boto3 cannot read the answer of AWS ({type(error).__name__}).",
+                             "Check base_url, and whether a proxy answers for AWS.")
 
     def _api_error(self, response: dict[str, t.Any]) -> ApiError:
         error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
@@ -212,7 +212,11 @@ def _check_body(response_dict: dict[str, t.Any], operation_model: t.Any, **dummy
     JSON. Only a change is answered by an empty body.
     """
     status, body = int(response_dict["status_code"]), response_dict["body"]
-    if isinstance(decode(body), dict) or (not body.strip() and operation_model.http.get("method") != "GET" and status < 300):
+    is_read = operation_model.http.get("method") == "GET"
+    document = decode(body)
+    if isinstance(document, dict) and is_read and status < 300:
+        _check_read(document, body)
+    if isinstance(document, dict) or (not body.strip() and not is_read and status < 300):
         return
     if 300 <= status < 400:
         raise InvalidAnswer(f"AWS answered with a redirect (HTTP {status}); it was not followed.", "Check base_url.",
@@ -222,6 +226,13 @@ def _check_body(response_dict: dict[str, t.Any], operation_model: t.Any, **dummy
                        own_meaning=_meaning("", status), wait=wait_asked(_lower(response_dict["headers"])))
     raise InvalidAnswer(f"HTTP {status} came with a body that is not the service's.",
                         "Check base_url, and whether a proxy answers for AWS.", http_status=status)
+
+
+def _check_read(document: dict[str, t.Any], body: bytes) -> None:
+    """Raise an error for an answer to a read that boto3 would take for "no key": it drops the members that it does not know."""
+    if document and not document.keys() & set(_MEMBERS):
+        raise unexpected("it has neither the key nor its status")
+    certain(published_of(*map(document.get, _MEMBERS)), body)
 
 
 def _lower(headers: t.Mapping[str, t.Any]) -> dict[str, str]:

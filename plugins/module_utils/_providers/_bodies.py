@@ -60,6 +60,27 @@ def published_of(pem: t.Any, status: t.Any) -> PublishedKey:
     return PublishedKey(key.pem or None if key else None, key.fingerprint if key else None, status or None)
 
 
+def certain(found: PublishedKey, body: bytes) -> PublishedKey:
+    """Return what was read. Raises InvalidAnswer where no key was found, and yet one stands somewhere in the body.
+
+    However a form is misunderstood, a key that is there is never taken for none, and so never overwritten as if it were not.
+    """
+    if found.fingerprint is None and b"-----BEGIN" in body:
+        raise unexpected("it shows a key in a place that is not known")
+    return found
+
+
+def said(value: t.Any, redact: Redact, longest: int = 500) -> str | None:
+    """Return what an API says, text or not, without secrets and not without end; None where it says nothing."""
+    if value is None or value in ("", 0, [], {}) or value is False:
+        return None
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)  # within JSON, redact knows a secret
+    except RecursionError:
+        return "…"
+    return redact(text)[:longest]
+
+
 def unexpected(why: str) -> InvalidAnswer:
     """Return the error for an answer to a read that is of no form that is known."""
     return InvalidAnswer(f"The API's answer is not understood: {why}.", "Nothing was changed for it; check base_url.")
@@ -88,7 +109,7 @@ def api_error(
     code: t.Any = None, message: t.Any = None, details: t.Any = None,
 ) -> ApiError:
     """Return the error of a provider with codes of its own: C(meanings) by code or, where that is not known, by HTTP status."""
-    if redact(str(code)) != str(code):
+    if isinstance(code, (str, int)) and redact(str(code)) != str(code):
         code = redact(str(code))
     if isinstance(code, str) and code.isascii() and code.isdigit():  # some gateways send numbers as text
         code = int(code[:9])

@@ -18,7 +18,7 @@ from .._errors import ApiError, InvalidAnswer, InvalidOptions, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url, wait_asked
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret
-from ._bodies import KEY, has_members, key_of, no_success, not_json, unexpected
+from ._bodies import KEY, certain, has_members, key_of, no_success, not_json, said, unexpected
 
 BASE_URL = "https://graph.facebook.com"
 APP_SECRET = Option("app_secret", secret=True, env="WHATSAPP_APP_SECRET")
@@ -59,7 +59,7 @@ class CloudApi(Provider):
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         request = Request("GET", self._url(phone_number_id), self._headers, self._query)
         answer = self.http.call(request, self._classify, job)
-        return parse_read(answer.document)
+        return certain(parse_read(answer.document), answer.body)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         # Meta's guide says urlencoded, its spec multipart, SDKs send JSON; the guide's form is the one seen longest.
@@ -103,8 +103,8 @@ def parse_read(document: t.Any) -> PublishedKey:
 
 def check_success(answer: Answer) -> None:
     """Raise InvalidAnswer unless the answer to a POST reports success, in JSON or, as some gateways do, in text."""
-    said = answer.document.get("success") if isinstance(answer.document, dict) else None
-    if said not in (True, "true"):
+    success = answer.document.get("success") if isinstance(answer.document, dict) else None
+    if success not in (True, "true"):
         raise no_success(answer)
 
 
@@ -126,14 +126,14 @@ def parse_error(answer: Answer, redact: t.Callable[[str], str]) -> WabaError | N
     data = body.get("error_data")
     details = data.get("details") if isinstance(data, dict) else data
     error = ApiError(
-        redact(str(body.get("message") or "The API names no reason"))[:500],
+        said(body.get("message"), redact) or "The API names no reason",
         http_status=answer.status,
         code=_integer(body.get("code")),
         subcode=_integer(body.get("error_subcode")),
-        type_name=redact(str(body["type"])) if body.get("type") else None,
-        details=redact(str(details or body.get("error_user_msg") or ""))[:500] or None,
+        type_name=said(body.get("type"), redact, 100),
+        details=said(details, redact) or said(body.get("error_user_msg"), redact),
         is_transient=body.get("is_transient") is True,
-        fbtrace_id=redact(str(body["fbtrace_id"])) if body.get("fbtrace_id") else None,
+        fbtrace_id=said(body.get("fbtrace_id"), redact, 100),
     )
     if error.meaning.throttled:
         error.wait = wait_asked(answer.headers)

@@ -17,7 +17,7 @@ from .._errors import InvalidOptions, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url, same_place
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret
-from ._bodies import JSON_HEADERS, KEY, json_body
+from ._bodies import JSON_HEADERS, KEY, certain, json_body
 from ._cloud_api import check_success, parse_error, parse_read
 
 
@@ -84,7 +84,8 @@ class GraphCompatible(Provider):
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         request = Request("GET", self._url(phone_number_id), self._headers, self._query)
-        return parse_read(self.http.call(request, self._classify, job).document)
+        answer = self.http.call(request, self._classify, job)
+        return certain(parse_read(answer.document), answer.body)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         url = self._url(phone_number_id)

@@ -15,7 +15,7 @@ from .._errors import TEMPORARY, THROTTLED, InvalidOptions, Meaning, WabaError
 from .._http import Answer, HttpClient, Job, Request, check_base_url
 from .._reconcile import PublishedKey
 from ._base import ACCESS_TOKEN, Capabilities, Connection, Option, Provider, header_secret, required
-from ._bodies import JSON_HEADERS, api_error, bare_error, json_body, key_of, no_success, unexpected
+from ._bodies import JSON_HEADERS, api_error, bare_error, certain, json_body, key_of, no_success, unexpected
 
 BASE_URL = "https://partner.gupshup.io"
 APP_ID = Option("app_id", env="WHATSAPP_APP_ID")
@@ -62,11 +62,11 @@ class Gupshup(Provider):
         return f"app {connection.option(APP_ID)}"
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
-        document = self.http.call(Request("GET", self._url, self._headers), self._classify, job).document
-        row = document.get("encryption") if isinstance(document, dict) else None
+        answer = self.http.call(Request("GET", self._url, self._headers), self._classify, job)
+        row = answer.document.get("encryption") if isinstance(answer.document, dict) else None
         if not isinstance(row, dict):
             raise unexpected("it has no object 'encryption'")
-        return key_of(row)
+        return certain(key_of(row), answer.body)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         request = Request("POST", self._url, {**self._headers, **JSON_HEADERS}, body=json_body({"public_key": pem}))

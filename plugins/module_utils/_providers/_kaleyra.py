@@ -16,7 +16,7 @@ from .._errors import TEMPORARY, InvalidAnswer, InvalidOptions, Meaning, NotRead
 from .._http import Answer, HttpClient, Job, Request, check_base_url
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider, header_secret, required
-from ._bodies import KEY, STATUS, api_error, bare_error, has_members, no_success, published_of
+from ._bodies import KEY, STATUS, api_error, bare_error, certain, has_members, no_success, published_of
 
 PODS = {
     "in": "https://api.in.kaleyra.io",
@@ -78,7 +78,7 @@ class Kaleyra(Provider):
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
         answer = self.http.call(Request("GET", self._url(phone_number_id), self._headers), self._classify_read, job)
-        return _parse_read(answer.document)
+        return _parse_read(answer)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         request = Request("POST", self._url(phone_number_id), self._headers, form={KEY: pem})
@@ -123,15 +123,16 @@ def _base_url(connection: Connection) -> str:
     return check_base_url(connection.base_url or PODS[pod], connection.allow_http)
 
 
-def _parse_read(document: t.Any) -> PublishedKey:
+def _parse_read(answer: Answer) -> PublishedKey:
     """Read Meta's members, flat or within C(data), which is an object or a list. Raises NotReadable where they are not there."""
+    document = answer.document
     data = document.get("data")
     candidates = [document, data, *(data[:1] if isinstance(data, list) else [])]
     row = next((candidate for candidate in candidates if has_members(candidate)), None)
     if row is None or KEY not in row:
         raise _not_readable("its answer does not have Meta's members")
     try:
-        return published_of(row.get(KEY), row.get(STATUS))
+        return certain(published_of(row.get(KEY), row.get(STATUS)), answer.body)
     except InvalidAnswer as error:
         raise _not_readable(error.message) from None
 

@@ -22,6 +22,7 @@ from ._bodies import (
     STATUS,
     api_error,
     bare_error,
+    certain,
     has_members,
     json_body,
     no_success,
@@ -86,10 +87,11 @@ class OnPremises(Provider):
         return same_place(connection.base_url or "")
 
     def read(self, phone_number_id: str, job: Job) -> PublishedKey:
-        row = self._call("GET", None, job).document
+        answer = self._call("GET", None, job)
+        row = answer.document
         if not has_members(row):
             raise unexpected("it has neither the key nor its status")
-        return published_of(row.get(KEY), row.get(STATUS))
+        return certain(published_of(row.get(KEY), row.get(STATUS)), answer.body)
 
     def write(self, phone_number_id: str, pem: str, job: Job) -> None:
         answer = self._call("POST", json_body({"public_key": pem}), job)

@@ -54,7 +54,8 @@ def call(base, method, path, body=None, *, headers=None, token=DEFAULT_TOKEN, ti
         body = urlencode(body)
         headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
     if url.scheme == "https":
-        connection = http.client.HTTPSConnection(url.netloc, timeout=timeout, context=ssl._create_unverified_context())
+        context = ssl._create_unverified_context()  # noqa: S323 (a sandbox that signs for itself, on loopback)
+        connection = http.client.HTTPSConnection(url.netloc, timeout=timeout, context=context)
     else:
         connection = http.client.HTTPConnection(url.netloc, timeout=timeout)
     try:

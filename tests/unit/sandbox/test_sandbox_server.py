@@ -162,7 +162,7 @@ def test_command_line(request_to, pems, tmp_path, certificate, *, launch, stop):
     assert reply.json["data"][0]["business_public_key"] == pems["good"]  # kept over the restart
 
 
-@pytest.mark.parametrize("args", [("--host", "0.0.0.0"), ("--host", "::"), ("--host", "localhost"),
+@pytest.mark.parametrize("args", [("--host", "0.0.0.0"), ("--host", "::"), ("--host", "localhost"),  # noqa: S104 (to see it refused)
                                   ("--host", "192.0.2.1"), ("--fleet", "/nonexistent"), ("--tls-cert", "x"),
                                   ("--window", "0"), ("--calls-per-hour=-1",)])
 def test_command_line_refusals(args):
