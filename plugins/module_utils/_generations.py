@@ -221,7 +221,7 @@ def needs_new(ring: Ring, given_up: str, due_or_forced: bool) -> bool:
 
 def unknown(ring: Ring, fingerprints: t.Iterable[str]) -> list[str]:
     """Return those fingerprints, sorted, that no generation has or had."""
-    return sorted({one for one in fingerprints if ring.find(one) is None and one not in ring.pruned})
+    return sorted(set(fingerprints) - {one.fingerprint for one in ring.generations} - set(ring.pruned))
 
 
 def revived(ring: Ring, source: Ring) -> list[str]:

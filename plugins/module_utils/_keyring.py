@@ -524,7 +524,11 @@ class Keyring:
         """Return the lease on this keyring; None where there is none that can be understood."""
         try:
             return _lease.from_json(read_file(os.path.join(self.folder, LEASE_FILE)))
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if not is_no_file(error):
+                raise
             return None
 
     def write_lease(self, lease: _lease.Lease) -> None:

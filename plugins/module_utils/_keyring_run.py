@@ -310,8 +310,8 @@ class Run:
         So a call that is killed leaves no file without a name, and no state that names a missing current key.
         """
         keyring = self.keyring
-        ids = {one.id for one in ring.generations}
-        gone = [one for one in keyring.ring.generations if one.id not in ids and ring.find(one.fingerprint) is None]
+        ids, known = {one.id for one in ring.generations}, {one.fingerprint for one in ring.generations}
+        gone = [one for one in keyring.ring.generations if one.id not in ids and one.fingerprint not in known]
         keyring.save(g.burying(ring, gone, self.request.now_text))
         for generation in gone:
             if keyring.destroy(generation):

@@ -155,12 +155,13 @@ def _check_any_opens(
 def _homes(ring: g.Ring, opening: t.Iterable[KeyFile]) -> dict[str, str]:
     """Return by fingerprint the id of the file that is rightly named: as the state says, else by the hash in its name."""
     homes: dict[str, str] = {}
+    named = {one.id for one in ring.generations}
     for file in opening:
         fingerprint = file.fingerprint or ""
         known, match = ring.find(fingerprint), OURS.fullmatch(file.id)
         if known is not None and known.id == file.id:
             homes[fingerprint] = file.id
-        elif match and match.group(1) == fingerprint_hex16(fingerprint) and not any(one.id == file.id for one in ring.generations):
+        elif match and match.group(1) == fingerprint_hex16(fingerprint) and file.id not in named:
             homes.setdefault(fingerprint, file.id)
     return homes
 
