@@ -277,9 +277,9 @@ def prunable(ring: Ring, in_use: t.Collection[str], retention: timedelta, now: d
 
 
 def _last_use(generation: Generation) -> datetime:
-    """Return when a key may last have been in use: no clock that was wrong at one of these times makes it earlier than the others."""
-    times = (generation.retired_at, generation.last_seen_at, generation.promoted_at, generation.published_at, generation.created_at)
-    return max(parse_time(moment) for moment in times if moment)
+    """Return when a key may last have been in use: a clock that was behind at one of these times makes it no earlier."""
+    names = ("retired_at", "last_seen_at", "promoted_at", "published_at", "created_at")
+    return max(parse_time(moment) for moment in (getattr(generation, name) for name in names) if moment)
 
 
 def note_seen(ring: Ring, in_use: t.Collection[str], now: str) -> Ring:

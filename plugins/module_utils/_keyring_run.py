@@ -165,7 +165,8 @@ class Run:
         files, damage = keyring.key_files(), keyring.damage
         held = request.held + [row["fingerprints"][-1] for row in keyring.ring.accepted.values()]
         plan = recovery(
-            keyring.ring, files, readable=not damage, held=held, chosen=request.fingerprint, now=request.now, where=keyring.folder,
+            keyring.ring, files, readable=not damage, held=held, chosen=request.fingerprint, now=request.now,
+            where=keyring.folder,
         )
         for identity, generation in plan.written.items():
             keyring.write_key(generation, keyring.opened_key(identity))

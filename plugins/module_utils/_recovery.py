@@ -143,7 +143,8 @@ def _check_any_opens(
         return
     if files:
         raise KeyringError(
-            f"None of the {len(files)} key files in {where} opens, so nothing was changed: {'; '.join(file.why for file in files[:5])}",
+            f"None of the {len(files)} key files in {where} opens, so nothing was changed: "
+            + "; ".join(file.why for file in files[:5]),
             "Give the passphrase that they were written with. If they are lost, restore them from a replica or a backup.",
         )
     raise KeyringError(

@@ -117,7 +117,7 @@ def to_device(path: Path, outside: Path) -> None:
 KINDS = {"pipe": to_pipe, "folder": to_folder, "link": to_link, "socket": to_socket, "device": to_device}
 
 
-@pytest.mark.attack("durable", "a pipe, folder, link, socket or device in the place of a key file, the state, the lock or the folder")
+@pytest.mark.attack("durable", "a pipe, folder, link, socket or device in the place of a key file, state, lock or folder")
 @pytest.mark.parametrize("place", ["state", "key", "lock"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_something_else_than_a_file_is_refused(
@@ -145,9 +145,9 @@ def test_something_else_than_a_file_is_refused(
     record_property("tries", 4)
 
 
-@pytest.mark.attack("durable", "a pipe, folder, link, socket or device in the place of a key file, the state, the lock or the folder")
+@pytest.mark.attack("durable", "a pipe, folder, link, socket or device in the place of a key file, state, lock or folder")
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_keyring_s_folder_that_is_a_link_is_refused(check_mode: bool, box: Box, keys: Keys, maker: Maker, tmp_path: Path) -> None:
+def test_a_keyring_s_folder_that_is_a_link_is_refused(check_mode: bool, box: Box, keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     box.path.mkdir(parents=True)
     box.folder.symlink_to(tmp_path / "outside")
@@ -194,7 +194,7 @@ def test_foreign_files_are_nobody_s_business(box: Box, keys: Keys, maker: Maker)
     rotated(box, keys)
     folder = os.fsencode(box.folder)
     names = [b"\xff\xfe.pem", b"-rf", b"a\nb.pem", b"{{ x }}.pem", "é.pub".encode(), b"20260301T110000Z-\xff123456789abcdef.pem",
-             "٢٠٢٦٠٣٠١T١١٠٠٠٠Z-0123456789abcdef.pem".encode(), b"x" * 251 + b".pem"]
+             "\u0662026\u0660301T110000Z-0123456789abcdef.pem".encode(), b"x" * 251 + b".pem"]
     names += [b"foreign-%d.pem" % number for number in range(2000)]
     for name in names:
         Path(os.fsdecode(os.path.join(folder, name))).write_text("foreign")
@@ -319,7 +319,8 @@ def test_a_folder_that_may_not_be_written_to(call: str, box: Box, keys: Keys, ma
 def mounted(folder: Path, options: str) -> Iterator[Path]:
     """A small file system of its own."""
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("this machine mounts no tmpfs")
     try:
@@ -345,23 +346,31 @@ def test_a_disk_that_is_really_full(
     for pages in range(12):
         _fill(filler, pages)
         document = box.document()
-        try:
-            box("staged", force=True)
-        except KeyringError as error:
+        told = _told(lambda: box("staged", force=True))
+        if told:
             failed += 1
-            assert "No space left on device" in str(error)
+            assert "No space left on device" in told
             assert box.document() == document
         filler.unlink()
         assert box("staged", force=True)["pending"]
         assert not list(box.folder.glob(".tmp-*"))
         assert set(good) <= set(box.files())
         box("rolled_back", fingerprint=keys.b.fingerprint)
-        pending = next(row for row in box.document()["generations"] if row["fingerprint"] not in (keys.a.fingerprint, keys.b.fingerprint))
+        pending = box.document()["generations"][2]
         box("revoked", fingerprint=pending["fingerprint"], in_use_fingerprints=[])
         _forget(box, pending["fingerprint"])
         maker.log.write_text("xx")
     record_property("tries", 12)
     assert 2 <= failed <= 11
+
+
+def _told(call: Callable[[], object]) -> str:
+    """Return the error that a call ends with; empty where it ends well."""
+    try:
+        call()
+    except KeyringError as error:
+        return str(error)
+    return ""
 
 
 def _fill(path: Path, pages: int) -> None:
@@ -415,7 +424,7 @@ def test_a_write_that_takes_nothing_ends(box: Box, maker: Maker, monkeypatch: py
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
 @pytest.mark.parametrize("call", ["staged", "read"])
 def test_a_file_system_without_locks(
-    code: int, call: str, box: Box, keys: Keys, maker: Maker, monkeypatch: pytest.MonkeyPatch
+    *, code: int, call: str, box: Box, keys: Keys, maker: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotated(box, keys)
     before = box.files()
