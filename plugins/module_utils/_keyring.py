@@ -165,7 +165,7 @@ class Keyring:
     def _refuse_others(self, path: str, command: str) -> None:
         if command:
             raise KeyringError(
-                f"{path} on {os.uname().nodename} is open to others than the account that keeps the keyring. Nothing was changed.",
+                f"{path} on {os.uname().nodename} is open to others than the account that keeps the keyring. Nothing was done.",
                 f"If all is as it should be, run this there, and then again: {command}",
             )
 

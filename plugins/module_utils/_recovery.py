@@ -61,7 +61,8 @@ class Recovery:
 def salvage(text: bytes) -> g.Ring:
     """Return what can still be read of a keyring.json that cannot be read as a whole."""
     content = text.decode("utf-8", "replace")
-    rows, accepted = {}, {}
+    rows: dict[str, g.Generation] = {}
+    accepted: dict[str, g.Accepted] = {}
     for match in _ROW.finditer(content):
         generation = _as_generation(_object_at(content, match.start()))
         if generation is not None:
