@@ -22,7 +22,7 @@ from ansible_collections.waba.flows.tests.unit.helpers import Keys
 from ansible_collections.waba.flows.tests.unit.keyring_box import Box, Maker
 from ansible_collections.waba.flows.tests.unit.keyring_kills import Victim
 
-FAILING = ("open", "write", "fsync", "fchmod", "rename", "unlink", "mkdir", "listdir", "close")
+FAILING = ("open", "write", "fsync", "fchmod", "fchown", "rename", "unlink", "mkdir", "listdir", "close")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.ESTALE)
 # Where one of these was applied although it failed, as on a network's file system whose answer was lost.
 APPLIED = ("rename", "unlink", "mkdir", "fsync", "fchmod", "close")
