@@ -121,7 +121,7 @@ def require_writable(path: str) -> None:
 def foreign_rights(path: str, readable: bool = True) -> str:
     """Return the command that mends it where others than its owner can change a file or folder; empty where none can.
 
-    Not C(readable): that others can read it is as bad. Where a folder has the sticky bit, others cannot change what is not theirs.
+    Not C(readable): that others can read it is as bad. In a folder with the sticky bit others cannot change what is not theirs.
     """
     status = os.lstat(path)
     others = 0o022 if readable else 0o077

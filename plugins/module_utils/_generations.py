@@ -221,7 +221,7 @@ def needs_new(ring: Ring, given_up: str, due_or_forced: bool) -> bool:
 
 def unknown(ring: Ring, fingerprints: t.Iterable[str]) -> list[str]:
     """Return those fingerprints, sorted, that no generation has or had."""
-    return sorted({one for one in fingerprints if ring.find(one) is None and one not in ring.pruned})
+    return sorted(set(fingerprints) - {one.fingerprint for one in ring.generations} - set(ring.pruned))
 
 
 def revived(ring: Ring, source: Ring) -> list[str]:
@@ -277,9 +277,9 @@ def prunable(ring: Ring, in_use: t.Collection[str], retention: timedelta, now: d
 
 
 def _last_use(generation: Generation) -> datetime:
-    """Return when a key may last have been in use: no clock that was wrong at one of these times makes it earlier than the others."""
-    times = (generation.retired_at, generation.last_seen_at, generation.promoted_at, generation.published_at, generation.created_at)
-    return max(parse_time(moment) for moment in times if moment)
+    """Return when a key may last have been in use: a clock that was behind at one of these times makes it no earlier."""
+    names = ("retired_at", "last_seen_at", "promoted_at", "published_at", "created_at")
+    return max(parse_time(moment) for moment in (getattr(generation, name) for name in names) if moment)
 
 
 def note_seen(ring: Ring, in_use: t.Collection[str], now: str) -> Ring:

@@ -139,8 +139,8 @@ class Keyring:
             where = error.filename or self.folder
             raise KeyringError(
                 f"The keyring {self.folder} on {os.uname().nodename} cannot be used: {why(error)} ({where}).",
-                "Check owner, permissions, free space and the disk, and run again; run the task with become if the folder belongs "
-                "to root. A file that the disk has lost for good can be moved away.",
+                "Check owner, permissions, free space and the disk, and run again; run the task with become if the folder "
+                "belongs to root. A file that the disk has lost for good can be moved away.",
             ) from None
 
     # -- who else can get at it
@@ -154,7 +154,7 @@ class Keyring:
             self._refuse_others(self.folder, foreign_owner(self.folder))
 
     def _require_own_files(self) -> None:
-        """Refuse files that others can change, and private keys that others can read. What is not ours is nobody's business."""
+        """Refuse files that others can change, and private keys that others can read; whatever is not ours is left alone."""
         known = {generation.id for generation in self.ring.generations}
         keys = [name for name in self._names() if name.endswith(".pem") and (name[:-4] in known or OURS.fullmatch(name[:-4]))]
         for name in (STATE_FILE, *keys) if not self._read_only else ():
@@ -165,7 +165,7 @@ class Keyring:
     def _refuse_others(self, path: str, command: str) -> None:
         if command:
             raise KeyringError(
-                f"{path} on {os.uname().nodename} is open to others than the account that keeps the keyring. Nothing was changed.",
+                f"{path} on {os.uname().nodename} is open to others than the account that keeps the keyring. Nothing was done.",
                 f"If all is as it should be, run this there, and then again: {command}",
             )
 
@@ -203,7 +203,8 @@ class Keyring:
         """
         found = [identity for identity in self.unnamed() if OURS.fullmatch(identity)] if self.damage else []
         generated = [identity for identity in found if GENERATED.fullmatch(identity)]
-        expected = [identity for identity in found if imported and identity.endswith(fingerprint_hex16(imported) + IMPORTED_SUFFIX)]
+        ending = fingerprint_hex16(imported) + IMPORTED_SUFFIX if imported else "/"
+        expected = [identity for identity in found if identity.endswith(ending)]
         if len(generated) > 1 or len(found) > len(generated) + len(expected):
             raise self._damaged()
 
@@ -240,7 +241,7 @@ class Keyring:
             fsync_file(self.file(generation.id, ".pem"))
 
     def save(self, ring: g.Ring, anew: bool = False) -> None:
-        """Replace the state atomically and durably, where it changes or is to be written C(anew); in check mode only in memory."""
+        """Replace the state atomically and durably, where it changes or has to be written C(anew); in check mode in memory."""
         if self._writes and (ring != self.ring or anew):
             document = g.to_document(ring)
             g.from_document(document)  # what could not be read again is never written
@@ -260,7 +261,8 @@ class Keyring:
             key = self._open(generation.id).key
         except FileNotFoundError:
             raise KeyringError(
-                f"The private key {path} is missing.", f"Restore it from a backup or another vault host, or do without it: {RECOVER}"
+                f"The private key {path} is missing.",
+                f"Restore it from a backup or another vault host, or do without it: {RECOVER}",
             ) from None
         except InvalidKey as error:
             raise KeyringError(
@@ -524,7 +526,11 @@ class Keyring:
         """Return the lease on this keyring; None where there is none that can be understood."""
         try:
             return _lease.from_json(read_file(os.path.join(self.folder, LEASE_FILE)))
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if not is_no_file(error):
+                raise
             return None
 
     def write_lease(self, lease: _lease.Lease) -> None:

@@ -165,7 +165,8 @@ class Run:
         files, damage = keyring.key_files(), keyring.damage
         held = request.held + [row["fingerprints"][-1] for row in keyring.ring.accepted.values()]
         plan = recovery(
-            keyring.ring, files, readable=not damage, held=held, chosen=request.fingerprint, now=request.now, where=keyring.folder,
+            keyring.ring, files, readable=not damage, held=held, chosen=request.fingerprint, now=request.now,
+            where=keyring.folder,
         )
         for identity, generation in plan.written.items():
             keyring.write_key(generation, keyring.opened_key(identity))
@@ -310,8 +311,8 @@ class Run:
         So a call that is killed leaves no file without a name, and no state that names a missing current key.
         """
         keyring = self.keyring
-        ids = {one.id for one in ring.generations}
-        gone = [one for one in keyring.ring.generations if one.id not in ids and ring.find(one.fingerprint) is None]
+        ids, known = {one.id for one in ring.generations}, {one.fingerprint for one in ring.generations}
+        gone = [one for one in keyring.ring.generations if one.id not in ids and one.fingerprint not in known]
         keyring.save(g.burying(ring, gone, self.request.now_text))
         for generation in gone:
             if keyring.destroy(generation):

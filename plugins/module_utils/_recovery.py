@@ -61,7 +61,8 @@ class Recovery:
 def salvage(text: bytes) -> g.Ring:
     """Return what can still be read of a keyring.json that cannot be read as a whole."""
     content = text.decode("utf-8", "replace")
-    rows, accepted = {}, {}
+    rows: dict[str, g.Generation] = {}
+    accepted: dict[str, g.Accepted] = {}
     for match in _ROW.finditer(content):
         generation = _as_generation(_object_at(content, match.start()))
         if generation is not None:
@@ -143,7 +144,8 @@ def _check_any_opens(
         return
     if files:
         raise KeyringError(
-            f"None of the {len(files)} key files in {where} opens, so nothing was changed: {'; '.join(file.why for file in files[:5])}",
+            f"None of the {len(files)} key files in {where} opens, so nothing was changed: "
+            + "; ".join(file.why for file in files[:5]),
             "Give the passphrase that they were written with. If they are lost, restore them from a replica or a backup.",
         )
     raise KeyringError(
@@ -155,12 +157,13 @@ def _check_any_opens(
 def _homes(ring: g.Ring, opening: t.Iterable[KeyFile]) -> dict[str, str]:
     """Return by fingerprint the id of the file that is rightly named: as the state says, else by the hash in its name."""
     homes: dict[str, str] = {}
+    named = {one.id for one in ring.generations}
     for file in opening:
         fingerprint = file.fingerprint or ""
         known, match = ring.find(fingerprint), OURS.fullmatch(file.id)
         if known is not None and known.id == file.id:
             homes[fingerprint] = file.id
-        elif match and match.group(1) == fingerprint_hex16(fingerprint) and not any(one.id == file.id for one in ring.generations):
+        elif match and match.group(1) == fingerprint_hex16(fingerprint) and file.id not in named:
             homes.setdefault(fingerprint, file.id)
     return homes
 

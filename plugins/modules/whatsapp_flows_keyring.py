@@ -87,8 +87,8 @@ options:
         older.
       - V(recovered) makes a keyring whole again whose files are damaged, as far as they allow. Key files that open under
         O(passphrase) become generations again. If C(keyring.json) cannot be read, O(fingerprint) becomes the current key, else
-        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Nothing is deleted; files
-        that are of no use are renamed. RV(recovery) tells. A keyring that is not damaged stays as it is.
+        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Nothing is deleted;
+        files that are of no use are renamed. RV(recovery) tells. A keyring that is not damaged stays as it is.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
       - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
@@ -145,15 +145,15 @@ options:
     default: 30d
   in_use_fingerprints:
     description:
-      - Fingerprints that numbers hold, or may hold. Required by the states V(revoked) and V(pruned), where an empty list says
-        that no number holds a key of this keyring, and by V(recovered), where each counts as often as it is listed. With other states it is recorded when the keys were last seen, except with
-        V(mirrored) and V(read), which ignore it.
+      - Fingerprints that numbers hold, or may hold. Required by the states V(revoked), V(pruned) and V(recovered), where an
+        empty list says that no number holds a key of this keyring. For V(recovered) each counts as often as it is listed. With
+        other states it is recorded when the keys were last seen, except with V(mirrored) and V(read), which ignore it.
     type: list
     elements: str
   clock:
     description:
-      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). What is written is written by the later of the
-        two, and V(pruned) deletes nothing while they are more than a day apart; it fails if there was something to delete.
+      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). Times are written by the later of the two,
+        and V(pruned) deletes nothing while they are more than a day apart; it fails if there was something to delete.
     type: str
     version_added: 1.5.0
   import_private_key_path:

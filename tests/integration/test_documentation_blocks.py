@@ -31,7 +31,8 @@ DEFAULTS = {
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 # Variables that playbooks alone take, and those that users give to the task files of their own.
 MORE_VARIABLES = {
-    "encryption_keys_vault_group", "encryption_keys_rollback_to", "encryption_keys_restore_from", "encryption_keys_deployment",
+    "encryption_keys_vault_group", "encryption_keys_rollback_to", "encryption_keys_restore_from", "encryption_keys_recover_to",
+    "encryption_keys_deployment",
 }
 GROUPS = {"whatsapp_numbers", "whatsapp_endpoints", "whatsapp_vault", "whatsapp_replicas"}
 OTHER_MODULES = ["kubernetes.core.k8s"]

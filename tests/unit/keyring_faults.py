@@ -22,7 +22,7 @@ from ansible_collections.waba.flows.tests.unit.helpers import Keys
 from ansible_collections.waba.flows.tests.unit.keyring_box import Box, Maker
 from ansible_collections.waba.flows.tests.unit.keyring_kills import Victim
 
-FAILING = ("open", "write", "fsync", "fchmod", "rename", "unlink", "mkdir", "listdir", "close")
+FAILING = ("open", "write", "fsync", "fchmod", "fchown", "rename", "unlink", "mkdir", "listdir", "close")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.ESTALE)
 # Where one of these was applied although it failed, as on a network's file system whose answer was lost.
 APPLIED = ("rename", "unlink", "mkdir", "fsync", "fchmod", "close")
@@ -41,6 +41,10 @@ class Fault:
     hit: str = ""
     path: str = ""
     synced: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        how = "after it was applied" if self.applied and self.hit in APPLIED else "before it was applied"
+        return f"{self.hit} (number {self.number}) of {self.path} failed with {errno.errorcode[self.code]} {how}"
 
     @contextlib.contextmanager
     def active(self) -> t.Iterator[Fault]:
@@ -83,26 +87,23 @@ def short_writes() -> t.Iterator[None]:
         os.write = original
 
 
-def fail(
-    name: str, box: Box, keys: Keys, maker: Maker, *, numbers: t.Iterable[int], codes: t.Sequence[int], applied: bool = False
-) -> int:
-    """Let a case fail at each of these numbers of system calls, with the codes in turn; return how often one failed."""
+def fail(name: str, box: Box, keys: Keys, maker: Maker, numbers: t.Iterable[int]) -> int:
+    """Let a case fail at each of these numbers of system calls, in the ways in turn; return how often one failed."""
     victim = Victim(name, box, keys, maker)
     victim.run_to_end()
     tries = 0
     for number in numbers:
-        for code in codes if len(codes) == 1 else (codes[number % len(codes)],):
-            victim.reset()
-            fault = Fault(number, code, applied)
-            ended = _attempt(victim, fault)
-            if not fault.hit:
-                return tries
-            tries += 1
-            where = f"{name}, {fault.hit} number {number} of {fault.path} with {errno.errorcode[code]}"
-            try:
-                _check(victim, fault, ended)
-            except (AssertionError, KeyringError) as error:
-                raise AssertionError(f"{where}{' after it was applied' if applied else ''}: {error!r}") from error
+        victim.reset()
+        turn = number + len(name)  # so that not each case has the same error at its first call
+        fault = Fault(number, ERRORS[turn % len(ERRORS)], applied=turn // len(ERRORS) % 2 == 1)
+        ended = _attempt(victim, fault)
+        if not fault.hit:
+            break
+        tries += 1
+        try:
+            _check(victim, fault, ended)
+        except (AssertionError, KeyringError) as error:
+            raise AssertionError(f"{name}, {fault}: {error!r}") from error
     return tries
 
 

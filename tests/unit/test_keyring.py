@@ -544,7 +544,9 @@ def test_a_key_file_is_durable_before_the_state_names_it(box: Box, maker: Maker,
     monkeypatch.setattr(os, "fsync", noting_fsync)
     box("staged", name="other", force=True)
     found_is_synced = ["fsync file", "fsync folder", "fsync file"]  # state, folder, current key
-    assert events == found_is_synced + [step for suffix in (".pem", ".pub", ".json") for step in ("fsync file", f"rename {suffix}", "fsync folder")]
+    assert events == found_is_synced + [
+        step for suffix in (".pem", ".pub", ".json") for step in ("fsync file", f"rename {suffix}", "fsync folder")
+    ]
 
 
 @pytest.mark.attack("durable", "the order of writing, syncing and naming, call by call")

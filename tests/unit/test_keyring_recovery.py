@@ -108,7 +108,8 @@ def test_a_damaged_state_is_refused_and_recovered(damage: str, box: Box, keys: K
     rotated(box, keys)
     STATE_DAMAGE[damage](box.folder / "keyring.json")
     before = keys_on_disk(box)
-    for given in ({"state": "staged", "force": True}, {"state": "promoted", "fingerprint": keys.b.fingerprint}, {"state": "present"}):
+    promoting = {"state": "promoted", "fingerprint": keys.b.fingerprint}
+    for given in ({"state": "staged", "force": True}, promoting, {"state": "present"}):
         with pytest.raises(KeyringError, match=r"keyring\.json is (damaged|missing)") as caught:
             box(**given)
         assert "ansible-playbook waba.flows.recover" in str(caught.value)
@@ -204,7 +205,7 @@ def test_a_choice_that_no_file_has_is_refused(box: Box, keys: Keys, maker: Maker
 # -- key files
 
 
-@pytest.mark.attack("recovered", "a key file cut, emptied, binary, under another passphrase, of 1024 bits, missing, or not a file")
+@pytest.mark.attack("recovered", "a key file cut, emptied, binary, under another passphrase, of 1024 bits, missing, or no file")
 @pytest.mark.parametrize("letter", "ab")
 @pytest.mark.parametrize("damage", KEY_DAMAGE)
 def test_a_damaged_key_file_is_put_aside(damage: str, letter: str, box: Box, keys: Keys, maker: Maker) -> None:
@@ -265,7 +266,9 @@ def test_two_keys_that_the_state_does_not_name_become_retired_ones(box: Box, key
     assert states(done) == {keys.a.fingerprint: "current", keys.c.fingerprint: "retired", keys.d.fingerprint: "retired"}
 
 
-@pytest.mark.parametrize(("suffix", "held", "known"), [("", "", False), ("", "c", True), ("-imported", "", False), ("-imported", "c", True)])
+@pytest.mark.parametrize(("suffix", "held", "known"), [
+    ("", "", False), ("", "c", True), ("-imported", "", False), ("-imported", "c", True),
+])
 def test_what_a_kill_left_is_left_to_the_next_call_unless_a_number_holds_it(
     *, suffix: str, held: str, known: bool, box: Box, keys: Keys, maker: Maker
 ) -> None:
