@@ -77,14 +77,17 @@ class Oracle:
             self._wrong(f"{what} by nobody, or in check mode")
             return
         for place, keys in {"the vault host": world.keys, **world.replicas}.items():
-            if fingerprint not in world.usable(key_name, keys):
+            # Nothing can be done about a key that is revoked while a wave is sent.
+            if fingerprint not in world.usable(key_name, keys) and not (
+                fingerprint in self.revoked and fingerprint in run.looked.get(key_name, ())
+            ):
                 self._wrong(f"{what}, whose private key is not on {place}")
         lacking = {program.name for program in world.serving(key_name)} - world.proofs.get((run.number, fingerprint), set())
         if lacking:
             self._wrong(f"{what}, which {lacking} have not proven")
         known = run.known[key_name] | {row["fingerprint"] for row in world.ring(key_name)}
-        told = run.options.get("encryption_keys_replace_foreign") or held in run.options.get("encryption_keys_replaceable_fingerprints", [])
-        if held and held not in known and not told and name not in self.meddled - {one for one in self.meddled if world.can_be_read(one)}:
+        told = run.options.get("encryption_keys_replace_foreign")
+        if held and held not in known and not told and (world.can_be_read(name) or name not in self.meddled):
             self._wrong(f"{what} in the place of {held}, which is foreign")
         if held:
             self.last_held[held] = world.now
@@ -135,7 +138,7 @@ class Oracle:
         world = self.world
         for number in world.inventory:
             held = world.held(number)
-            if held in self.published:
+            if held in self.published and held not in self.revoked:
                 for keys in (world.keys, *world.replicas.values()):
                     if held not in world.usable(world.key_name(number), keys) and not self.vault_is_old:
                         self._wrong(f"{number} holds {held}, which is not in {keys}")

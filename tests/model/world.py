@@ -39,10 +39,11 @@ from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, 
 from tests.fleet import fingerprint_of
 from tests.sandbox import DEFAULT_TOKEN, Sandbox, make_account, make_number, make_state
 
-from .crashes import Crashed, Doom, DoomedOs, doomed_adapter
+from .crashes import Crashed, Doom, DoomedOs
 from .endpoints import Endpoints, Program
 from .interpreter import Module, Plain, Play, Result, Scope, Step, Steps, TaskFailed, Values, hosts_of
-from .keys import opened_fingerprint, pooled, public_pem, unchecked_load
+from .keys import opened_fingerprint, pooled, unchecked_load
+from .wire import Wire
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "encryption_keys"
 PASSPHRASE = "not-a-secret-of-the-keyrings"
@@ -52,7 +53,7 @@ _OMIT = "__omit_place_holder__"
 Work = t.Callable[[Values, bool], Result]
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(512)
 def _loaded(pem: bytes, passphrase: str | None) -> PrivateKey:
     return load_private_key(pem, passphrase, "")
 
@@ -82,6 +83,7 @@ class Run:
     started: datetime.datetime
     known: dict[str, set[str]]  # by key name: what the keyrings knew when it began
     steps: Steps = dataclasses.field(repr=False)
+    looked: dict[str, set[str]] = dataclasses.field(default_factory=dict)  # what was usable when it looked before its last wave
     state: str = "running"  # or done, failed, crashed
     message: str = ""
 
@@ -128,6 +130,7 @@ class World:
         self.endpoints = Endpoints(self._note_proof)
         self.numbers: dict[str, Values] = {}
         self.box = Sandbox(make_state(cloud + partner))
+        self.wire = Wire(self.doom, self.box, self.endpoints)
         identities = list(self.box.state.numbers)
         for index, identity in enumerate(identities):
             self.numbers[f"c-{index + 1}"] = {"whatsapp_phone_number_id": identity, "whatsapp_access_token": DEFAULT_TOKEN,
@@ -182,7 +185,7 @@ class World:
         for owner, name, value in (
             *((module, "os", own_os) for module in (_files, _keyring, _endpoint_keys)),
             *((module, "load_private_key", _load) for module in (_keyring, _keyring_options, _keyring_run, _endpoint_keys)),
-            (_http, "HTTPAdapter", doomed_adapter(self.doom)),
+            (_http, "HTTPAdapter", self.wire.adapter()),
             (_keyring, "generate_private_key", self._generate),
             (_ping, "generate_private_key", lambda: PrivateKey(pooled(_STRAY))),
             (serialization, "load_pem_private_key", unchecked_load()),
@@ -296,7 +299,10 @@ class World:
         self.active = run
         try:
             for dummy in range(steps) if steps is not None else itertools.count():
-                self.trace.append(next(run.steps))
+                step = next(run.steps)
+                if step.task == "Note which are not":  # the last look at the vault host before a wave is over
+                    run.looked = {name: self.usable(name, self.keys) for name in run.known}
+                self.trace.append(step)
         except StopIteration:
             run.state = "done"
         except TaskFailed as error:
