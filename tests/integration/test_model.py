@@ -38,10 +38,10 @@ def tell_stories(record_property: Record, examples: int, steps: int, derandomize
         print(Estate.counted)
 
 
-@pytest.mark.attack("durable", "two operators' rotations, rollbacks and revocations, crashes, faults and lost hosts in any order, step by step")
-@pytest.mark.attack("proven", "two operators' rotations, rollbacks and revocations, crashes, faults and lost hosts in any order, step by step")
-@pytest.mark.attack("resumed", "two operators' rotations, rollbacks and revocations, crashes, faults and lost hosts in any order, step by step")
-@pytest.mark.attack("kept", "two operators' rotations, rollbacks and revocations, crashes, faults and lost hosts in any order, step by step")
+@pytest.mark.attack("durable", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("proven", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("resumed", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("kept", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
 @pytest.mark.attack("foreign", "somebody else sets keys of numbers, between any two steps of runs")
 @pytest.mark.attack("predicted", "check mode before a run, from any state that crashes, faults and other runs left")
 @pytest.mark.attack("accounted", "the report of each run compared with what the API knows, whatever failed on the way")

@@ -4,8 +4,8 @@
 
 """What must hold of an estate, at each POST, after each step, and when all has settled.
 
-It shares no code with the collection: it reads the files with cryptography itself, asks the sandbox's state what numbers hold, and
-sends the endpoints Flow messages as phones do.
+It shares no code with the collection: it reads the files with cryptography itself, asks the sandbox's state what numbers hold,
+and sends the endpoints Flow messages as phones do.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Oracle:
         key_name = next((step.options["name"] for step in reversed(self.world.trace) if step.module.endswith("_keyring")), "")
         rows = self.world.ring(key_name)
         names = {row["id"] for row in rows}
-        left = [path.name for path in (self.world.keys / key_name).glob("*.pem") if path.stem not in names]
+        left: list[t.Any] = [path.name for path in (self.world.keys / key_name).glob("*.pem") if path.stem not in names]
         pending = [row for row in rows if row["state"] == "pending"]
         given_up = run.options.get("encryption_keys_revoke")
         if left or [row for row in pending if row["fingerprint"] != given_up]:
@@ -148,9 +148,9 @@ class Oracle:
         for program in self.world.endpoints.programs.values():
             loaded = {} if program.down else program.keys()
             for fingerprint, (key_name, pem) in self.published.items():
-                due = self.world.now - self.last_held[fingerprint] < RETENTION - SLACK
+                due = self.world.now - self.last_held[fingerprint] < RETENTION - SLACK and fingerprint not in self.revoked
                 serves = program.key_names is None or key_name in program.key_names
-                if due and serves and not program.down and fingerprint not in self.revoked and not self._decrypts(program, loaded, fingerprint, pem):
+                if due and serves and not program.down and not self._decrypts(program, loaded, fingerprint, pem):
                     self._wrong(f"{program.name} does not decrypt a message under {fingerprint}")
 
     def _decrypts(self, program: Program, loaded: t.Collection[str], fingerprint: str, pem: str) -> bool:
@@ -173,7 +173,8 @@ class Oracle:
             held = world.held(row["name"])
             if run.check_mode or row["name"] in self.meddled or row["source"] != "read" or not row["certain"]:
                 continue
-            if row["after"] != held and run.number == next((by for to, by in reversed(self.posts) if to == row["name"]), run.number):
+            last = next((by for to, by in reversed(self.posts) if to == row["name"]), run.number)
+            if row["after"] != held and last == run.number:
                 self._wrong(f"the report says that {row['name']} holds {row['after']}, but it holds {held}")
         if not run.check_mode:
             for row in rows:
@@ -232,6 +233,7 @@ class Oracle:
         manifest = json.loads((folder / "manifest.json").read_text())
         usable = {(row["fingerprint"], f"{row['id']}.pem", row["state"]) for row in rows if row["state"] != "revoked"}
         assert {(key["fingerprint"], key["file"], key["state"]) for key in manifest["keys"]} == usable, program.name
-        assert {path.name for path in folder.iterdir()} == {"manifest.json", *(file for dummy, file, dummy in usable)}, program.name
+        found = {path.name for path in folder.iterdir()}
+        assert found == {"manifest.json", *(file for dummy, file, dummy in usable)}, program.name
         for fingerprint, file, dummy in usable:
             assert opened_fingerprint((folder / file).read_bytes(), ENDPOINT_PASSPHRASE) == fingerprint

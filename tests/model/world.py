@@ -13,7 +13,6 @@ import datetime
 import functools
 import itertools
 import json
-import threading
 import typing as t
 from pathlib import Path
 
@@ -108,7 +107,7 @@ class World:
     Unless it C(runs) the role itself, the code under test is left as it is.
     """
 
-    def __init__(self, folder: Path, *, cloud: int = 5, partner: int = 2, kaleyra: int = 2, replicas: int = 1, runs: bool = True) -> None:
+    def __init__(self, folder: Path, *, cloud: int = 5, partner: int = 2, kaleyra: int = 2, runs: bool = True) -> None:
         self.folder = folder
         self._runs_itself = runs
         self.now = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.timezone.utc)
@@ -120,10 +119,10 @@ class World:
         self.generated: list[str] = []
         self.proofs: dict[tuple[int, str], set[str]] = {}  # by run and key: the endpoints that decrypted with it
         self.trace: collections.deque[Step] = collections.deque(maxlen=20)  # the newest steps
-        self.calls: list[tuple[list[str], Values]] | None = None  # each call of a module, as its options and what they are given as
+        self.calls: list[tuple[list[str], Values]] | None = None  # each call of a module: its spec, and its options
         self.before_post: t.Callable[[str, str], None] = lambda number_id, pem: None
         self.before_generating: t.Callable[[], None] = lambda: None
-        self._lock = threading.Lock()
+        self._usable: dict[Path, tuple[object, set[str]]] = {}
         self._patched = contextlib.ExitStack()
         self._counter = itertools.count(1)
         self._run_numbers = itertools.count(1)
@@ -145,7 +144,7 @@ class World:
             }
         self.inventory = list(self.numbers)  # those of them that are in the inventory
         self.keys = folder / "vault" / "keys"
-        self.replicas = {f"replica-{index + 1}": folder / f"replica-{index + 1}" / "keys" for index in range(replicas)}
+        self.replicas = {"replica-1": folder / "replica-1" / "keys"}
         self.add_endpoint("endpoint-1")
         self.add_endpoint("endpoint-2", ["default"])
 
@@ -240,13 +239,19 @@ class World:
         return next((row["fingerprint"] for row in self.ring(key_name) if row["state"] == state), None)
 
     def usable(self, key_name: str, keys: Path) -> set[str]:
-        """Return the keys whose private half is there, under its name, and opens with the passphrase."""
-        found = set()
-        for row in self.ring(key_name, keys):
-            path = keys / key_name / f"{row['id']}.pem"
-            if row["state"] != "revoked" and path.exists() and opened_fingerprint(path.read_bytes(), PASSPHRASE) == row["fingerprint"]:
-                found.add(row["fingerprint"])
-        return found
+        """Return the keys whose private half is there, under its name, and opens with the passphrase.
+
+        A folder is looked at anew when a file in it was made, replaced or deleted.
+        """
+        folder = keys / key_name
+        stamp = (folder.stat().st_mtime_ns, folder.stat().st_ino) if folder.exists() else None
+        if self._usable.get(folder, (0, None))[0] != stamp:
+            rows = [row for row in self.ring(key_name, keys) if row["state"] != "revoked"]
+            paths = {row["fingerprint"]: folder / f"{row['id']}.pem" for row in rows}
+            there = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
+            found = {name for name, pem in there.items() if opened_fingerprint(pem, PASSPHRASE) == name}
+            self._usable[folder] = stamp, found
+        return set(self._usable[folder][1])
 
     # -- runs
 
@@ -272,7 +277,7 @@ class World:
         inventory = {"encryption_keys_path": str(self.keys)}
         given = {
             "encryption_keys_passphrase": PASSPHRASE, "encryption_keys_endpoint_passphrase": ENDPOINT_PASSPHRASE,
-            "encryption_keys_replica_group": "whatsapp_replicas" if self.replicas else "",
+            "encryption_keys_replica_group": "whatsapp_replicas",
             "encryption_keys_max_workers": 1, "encryption_keys_verify_timeout": 0, "encryption_keys_prove_timeout": 2,
             "encryption_keys_progress": False, **options,
         }
@@ -328,7 +333,7 @@ class World:
     def _modules(self) -> dict[str, Module]:
         flows = "waba.flows.whatsapp"
         return {
-            f"{flows}_flows_keyring": self._module(KEYRING_SPEC, lambda params, check: _keyring_run.run_keyring(params, check, self.now)),
+            f"{flows}_flows_keyring": self._module(KEYRING_SPEC, self._run_keyring),
             f"{flows}_flows_endpoint_keys": self._module(ENDPOINT_KEYS_SPEC, _endpoint_keys.run_endpoint_keys),
             f"{flows}_flows_endpoint_ping": self._module(PING_SPEC, lambda params, check: _ping.run_ping(params)),
             f"{flows}_business_encryption_info": self._module(INFO_SPEC, lambda params, check: run_info(params)),
@@ -340,6 +345,9 @@ class World:
             "ansible.builtin.set_stats": lambda options, host, check: {"changed": False},
             "ansible.builtin.fail": lambda options, host, check: {"failed": True, "msg": options["msg"]},
         }
+
+    def _run_keyring(self, params: Values, check_mode: bool) -> Result:
+        return _keyring_run.run_keyring(params, check_mode, self.now)
 
     def _module(self, spec: Spec, work: Work) -> Module:
         """Return a module as AnsibleModule makes it of a spec and its work."""

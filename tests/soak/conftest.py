@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.integration.conftest import World, collections, ready, world  # noqa: E402
-from tests.unit.conftest import _own_environment  # noqa: E402
+from tests.integration.conftest import World, collections, ready, world
+from tests.unit.conftest import _own_environment
 
 FIXTURES = (World, _own_environment, collections, ready, world)  # for pytest to find
