@@ -124,7 +124,8 @@ class Oracle:
         for name in KEY_NAMES:
             kept = world.usable(name, world.keys)
             for fingerprint in self._kept[name] - kept:
-                holders = [number for number in world.inventory if world.held(number) == fingerprint]
+                inventory = world.latest.inventory if world.latest else []
+                holders = [number for number in inventory if world.held(number) == fingerprint]
                 if holders:
                     self._wrong(f"{fingerprint} was deleted while {holders} hold it")
                 last = self.last_held.get(fingerprint)

@@ -80,6 +80,7 @@ class Run:
     scope: Scope
     options: Values
     started: datetime.datetime
+    inventory: list[str]  # the numbers that it knows of
     known: dict[str, set[str]]  # by key name: what the keyrings knew when it began
     steps: Steps = dataclasses.field(repr=False)
     looked: dict[str, set[str]] = dataclasses.field(default_factory=dict)  # what was usable when it looked before its last wave
@@ -115,6 +116,7 @@ class World:
         self.unreachable: set[str] = set()
         self.full_disks: set[str] = set()
         self.active: Run | None = None
+        self.latest: Run | None = None  # which was the last to be at work
         self.runs: list[Run] = []
         self.generated: list[str] = []
         self.proofs: dict[tuple[int, str], set[str]] = {}  # by run and key: the endpoints that decrypted with it
@@ -285,7 +287,7 @@ class World:
         scope = Scope({}, given, role, inventory, defaults, {name: Plain(value) for name, value in magic.items()})
         play = Play(ROLE, "vault", self._modules(), check_mode)
         known = {name: {row["fingerprint"] for row in self.ring(name)} for name in ("default", "partner")}
-        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, known, play.run(entry, scope))
+        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, list(self.inventory), known, play.run(entry, scope))
         self.runs.append(run)
         return run
 
@@ -301,7 +303,7 @@ class World:
     def advance(self, run: Run, steps: int | None = None) -> Run:
         """Take a run some steps further, or to its end."""
         assert run.state == "running"
-        self.active = run
+        self.active = self.latest = run
         try:
             for dummy in range(steps) if steps is not None else itertools.count():
                 step = next(run.steps)
