@@ -72,7 +72,7 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
     keyrings.recovered_lines,
     plan.make_plan, plan.as_list, plan.retention_days, plan.answering, plan.calls_needed,
-    plan.held, plan.held_by, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.going, plan.stopped,
+    plan.held, plan.held_by, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.overtaken, plan.going, plan.stopped,
     plan.final_rows,
     records.recording, records.recorded, records.sendable, records.outdated_records,
     proofs.wanted_proofs, proofs.published_proofs, proofs.pings, proofs.proof_rows, proofs.blocked,

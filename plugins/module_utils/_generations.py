@@ -18,6 +18,8 @@ from ._errors import KeyringError
 SCHEMA = 1
 STATES = ("pending", "current", "retired", "revoked")
 MINIMUM_RETENTION = timedelta(days=7)  # clients cache the public key for a week by default
+# A copy that nobody reached since so many keys were deleted is refused as one of another keyring.
+MOST_PRUNED = 100
 ORIGINS = ("generated", "imported")
 KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -64,8 +66,8 @@ class Ring:
     C(accepted) is for numbers whose provider cannot be asked: by phone-number ID the C(fingerprints) that the number may hold,
     and since when (C(at)). C(certain): the number accepted the one that is there. Otherwise the last was sent, or is about to be,
     and it is not known whether it was accepted.
-    C(pruned) are the fingerprints of generations that were deleted after their retention: what a copy still has of those may
-    go, and nothing else may.
+    C(pruned) are the fingerprints of generations that were deleted after their retention, as far back as MOST_PRUNED: what a copy
+    still has of those may go, and nothing else may.
     """
 
     generations: tuple[Generation, ...] = ()
@@ -98,10 +100,14 @@ class Ring:
         return dataclasses.replace(self, generations=tuple(new.get(g.id, g) for g in self.generations))
 
     def prune(self, gone: t.Sequence[Generation]) -> Ring:
-        """Return the ring without these generations, of which their fingerprints are kept."""
+        """Return the ring without these generations, of which their fingerprints are kept.
+
+        Of earlier ones the newest are, so that the state does not grow for ever.
+        """
         ids = {g.id for g in gone}
         kept = tuple(g for g in self.generations if g.id not in ids)
-        return dataclasses.replace(self, generations=kept, pruned=(*self.pruned, *(g.fingerprint for g in gone)))
+        pruned = (*self.pruned, *(g.fingerprint for g in gone))
+        return dataclasses.replace(self, generations=kept, pruned=pruned[-max(MOST_PRUNED, len(gone)):])
 
 
 def time_text(moment: datetime) -> str:

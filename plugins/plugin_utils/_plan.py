@@ -28,7 +28,7 @@ from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
 )
 
 from ._inventory_rows import Row, Rows
-from ._keyring_rows import normalised, said
+from ._keyring_rows import NO_ANSWER, normalised, said
 from ._records import not_noted
 from ._step_error import StepError
 
@@ -245,21 +245,41 @@ def wave_done(
             "not_noted_after": not_noted(noted_after)}
 
 
-def going(wave: t.Sequence[str], plan: Rows, done: Rows, max_failures: int) -> list[str]:
-    """Return the numbers of a wave whose keys no earlier wave has stopped."""
-    stopped_keys = stopped(plan, done, max_failures)
+def overtaken(results: Rows, plan: Rows, before: t.Mapping[str, str]) -> dict[str, str]:
+    """Return the keys that are no longer to be published, and why, with those that were found C(before).
+
+    C(results) are of a loop of the keyring module, state read, just before a wave. That nothing was heard of the vault host stops
+    a key as well: whether its private half is still there is not known then.
+    """
+    targets = {row["key_name"]: row["target"] for row in plan if row["publish"]}
+    found = {}
+    for result in results:
+        name, states = result["item"], {row["fingerprint"]: row["state"] for row in result.get("generations", [])}
+        state = states.get(targets[name], "not in the keyring any more")
+        if "generations" not in result:
+            found[name] = f"its keyring could not be read again before a wave: {said(result, NO_ANSWER)}"
+        elif state not in ("pending", "current"):
+            found[name] = f"another run went on meanwhile: {targets[name]} is {state}"
+    return {**found, **before}
+
+
+def going(
+    wave: t.Sequence[str], plan: Rows, done: Rows, max_failures: int, overtaken: t.Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the numbers of a wave whose keys no earlier wave has stopped, nor another run."""
+    stopped_keys = stopped(plan, done, max_failures, overtaken)
     keys = {row["name"]: row["key_name"] for row in plan}
     return [name for name in wave if keys[name] not in stopped_keys]
 
 
-def stopped(plan: Rows, done: Rows, max_failures: int) -> dict[str, str]:
+def stopped(plan: Rows, done: Rows, max_failures: int, overtaken: t.Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the keys that no further wave is to be started for, and why.
 
-    C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that), or
-    an endpoint does not decrypt what was published.
+    C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that), an
+    endpoint does not decrypt what was published, or another run went on (C(overtaken)).
     """
     failures: dict[str, dict[str, int]] = collections.defaultdict(dict)  # by key: the numbers, and in which wave
-    reasons: dict[str, str] = {}
+    reasons = dict(overtaken or {})
     for wave in done:
         for row in _wave_rows(plan, wave):
             if row["outcome"] in UNMET:

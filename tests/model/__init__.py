@@ -11,4 +11,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.unit import conftest  # noqa: E402, F401 (makes the collection importable from the checkout)
+from tests.unit import conftest  # noqa: F401 (makes the collection importable from the checkout)

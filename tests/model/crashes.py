@@ -11,8 +11,6 @@ import os
 import threading
 import typing as t
 
-from requests.adapters import HTTPAdapter
-
 # What changes something on disk, or makes it durable.
 _CALLS = frozenset(("open", "write", "fsync", "rename", "unlink", "mkdir", "fchmod", "fchown", "chmod"))
 
@@ -69,12 +67,3 @@ class DoomedOs:
 
         return call
 
-
-def doomed_adapter(doom: Doom) -> type[HTTPAdapter]:
-    """Return an adapter of requests for code whose run can die: before the request, or with the request carried out."""
-
-    class Adapter(HTTPAdapter):
-        def send(self, *arguments: t.Any, **options: t.Any) -> t.Any:
-            return doom.call(super().send, *arguments, **options)
-
-    return Adapter

@@ -87,17 +87,15 @@ class Endpoints:
 
     def __init__(self, proven: t.Callable[[str, str], None]) -> None:
         self.programs: dict[str, Program] = {}
+        self._proven = proven
         endpoints = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                program = endpoints.programs[self.path.strip("/")]
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, text, fingerprint = program.answer(body)
-                if fingerprint:
-                    proven(program.name, fingerprint)
+                status, text = endpoints.answer(self.path.strip("/"), body)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
@@ -111,6 +109,13 @@ class Endpoints:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
+
+    def answer(self, name: str, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of a program's answer."""
+        status, text, fingerprint = self.programs[name].answer(body)
+        if fingerprint:
+            self._proven(name, fingerprint)
+        return status, text
 
     def stop(self) -> None:
         """End the server."""

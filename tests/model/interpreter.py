@@ -4,9 +4,9 @@
 
 """The task files of a role, interpreted step by step within this process.
 
-It knows what the role encryption_keys uses of Ansible's language and refuses anything else, so that it cannot pass over what it does
-not understand. Variables are templated when they are used, as Ansible does. Jinja, Ansible's own filters and tests, and the YAML are
-the real ones; test_model_agrees.py compares whole runs with those of ansible-playbook.
+It knows what the role encryption_keys uses of Ansible's language and refuses anything else, so that it cannot pass over what it
+does not understand. Variables are templated when they are used, as Ansible does. Jinja, Ansible's own filters and tests, and the
+YAML are the real ones; test_model_agrees.py compares whole runs with those of ansible-playbook.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import itertools
 import typing as t
+import warnings
 from pathlib import Path
 
 import yaml
@@ -25,9 +26,10 @@ from ansible.plugins.filter import mathstuff as math_filters
 from ansible.plugins.test import core as core_tests
 from ansible.plugins.test import mathstuff as math_tests
 from jinja2 import StrictUndefined, UndefinedError
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2.filters import FILTERS
 from jinja2.nativetypes import NativeEnvironment
-from jinja2.runtime import Context, missing
+from jinja2.runtime import Context, missing  # type: ignore[attr-defined]
+from jinja2.tests import TESTS
 
 from ansible_collections.waba.flows.plugins.filter import encryption_keys
 
@@ -94,8 +96,8 @@ def _environment() -> _Environment:
     for tests in (core_tests, math_tests):
         made.tests.update(tests.TestModule().tests())
     # Jinja's own: those of ansible-core 2.19 know its own kind of undefined values only.
-    made.filters["default"] = DEFAULT_FILTERS["default"]
-    made.tests.update({name: DEFAULT_TESTS[name] for name in ("defined", "undefined")})
+    made.filters["default"] = FILTERS["default"]
+    made.tests.update({name: TESTS[name] for name in ("defined", "undefined")})
     made.filters.update({name: _unrolled(function) for name, function in made.filters.items()})
     made.globals.clear()
     return made
@@ -112,7 +114,9 @@ def _unrolled(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
 @functools.cache
 def _compiled(text: str) -> t.Any:
-    return _environment().from_string(text)
+    with warnings.catch_warnings():  # of regular expressions in templates, which Ansible takes as they are
+        warnings.simplefilter("ignore")
+        return _environment().from_string(text)
 
 
 class Scope:
@@ -194,7 +198,7 @@ class Play:
     modules: t.Mapping[str, Module]
     check_mode: bool
     sleep: t.Callable[[float], None] = lambda seconds: None
-    done: list[str] = dataclasses.field(default_factory=list)  # the names of all tasks, also of those whose condition did not hold
+    done: list[str] = dataclasses.field(default_factory=list)  # the names of all tasks, those that were left out as well
 
     def run(self, entry: str, scope: Scope) -> Steps:
         """Yield each call of a module before it is made. Raises TaskFailed."""

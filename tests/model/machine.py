@@ -126,7 +126,8 @@ class Estate(RuleBasedStateMachine):
             self._go(self._start("rollback", encryption_keys_rollback_to=retired[index % len(retired)]), steps)
 
     @precondition(lambda self: len(self.under_way) < 2)
-    @rule(steps=_STEPS, key_name=st.sampled_from(KEY_NAMES), index=st.integers(0, 5), failure=st.sampled_from(["stop", "rollback"]))
+    @rule(steps=_STEPS, key_name=st.sampled_from(KEY_NAMES), index=st.integers(0, 5),
+          failure=st.sampled_from(["stop", "rollback"]))
     def revoke(self, steps: int, key_name: str, index: int, failure: str) -> None:
         known = [row["fingerprint"] for row in self.world.ring(key_name)]
         if known:
@@ -238,7 +239,8 @@ class Estate(RuleBasedStateMachine):
         predicted = self.world.run(check_mode=True, **options)
         assert (self.oracle.files(), len(self.world.box.posts)) == (before, posts), "check mode changed something"
         faulty = any(self.world.box._api.faults._queues.values())
-        healthy = not faulty and not self.world.full_disks and not any(one.stuck or one.down for one in self.world.endpoints.programs.values())
+        ill = [one for one in self.world.endpoints.programs.values() if one.stuck or one.down]
+        healthy = not (faulty or ill or self.world.full_disks)
         run = self.world.run(**options)
         self.oracle.note_end(run)
         if healthy:

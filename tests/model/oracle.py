@@ -4,8 +4,8 @@
 
 """What must hold of an estate, at each POST, after each step, and when all has settled.
 
-It shares no code with the collection: it reads the files with cryptography itself, asks the sandbox's state what numbers hold, and
-sends the endpoints Flow messages as phones do.
+It shares no code with the collection: it reads the files with cryptography itself, asks the sandbox's state what numbers hold,
+and sends the endpoints Flow messages as phones do.
 """
 
 from __future__ import annotations
@@ -77,14 +77,17 @@ class Oracle:
             self._wrong(f"{what} by nobody, or in check mode")
             return
         for place, keys in {"the vault host": world.keys, **world.replicas}.items():
-            if fingerprint not in world.usable(key_name, keys):
+            # Nothing can be done about a key that is revoked while a wave is sent.
+            if fingerprint not in world.usable(key_name, keys) and not (
+                fingerprint in self.revoked and fingerprint in run.looked.get(key_name, ())
+            ):
                 self._wrong(f"{what}, whose private key is not on {place}")
         lacking = {program.name for program in world.serving(key_name)} - world.proofs.get((run.number, fingerprint), set())
         if lacking:
             self._wrong(f"{what}, which {lacking} have not proven")
         known = run.known[key_name] | {row["fingerprint"] for row in world.ring(key_name)}
-        told = run.options.get("encryption_keys_replace_foreign") or held in run.options.get("encryption_keys_replaceable_fingerprints", [])
-        if held and held not in known and not told and name not in self.meddled - {one for one in self.meddled if world.can_be_read(one)}:
+        told = run.options.get("encryption_keys_replace_foreign")
+        if held and held not in known and not told and (world.can_be_read(name) or name not in self.meddled):
             self._wrong(f"{what} in the place of {held}, which is foreign")
         if held:
             self.last_held[held] = world.now
@@ -99,7 +102,7 @@ class Oracle:
         key_name = next((step.options["name"] for step in reversed(self.world.trace) if step.module.endswith("_keyring")), "")
         rows = self.world.ring(key_name)
         names = {row["id"] for row in rows}
-        left = [path.name for path in (self.world.keys / key_name).glob("*.pem") if path.stem not in names]
+        left: list[t.Any] = [path.name for path in (self.world.keys / key_name).glob("*.pem") if path.stem not in names]
         pending = [row for row in rows if row["state"] == "pending"]
         given_up = run.options.get("encryption_keys_revoke")
         if left or [row for row in pending if row["fingerprint"] != given_up]:
@@ -121,7 +124,8 @@ class Oracle:
         for name in KEY_NAMES:
             kept = world.usable(name, world.keys)
             for fingerprint in self._kept[name] - kept:
-                holders = [number for number in world.inventory if world.held(number) == fingerprint]
+                inventory = world.latest.inventory if world.latest else []
+                holders = [number for number in inventory if world.held(number) == fingerprint]
                 if holders:
                     self._wrong(f"{fingerprint} was deleted while {holders} hold it")
                 last = self.last_held.get(fingerprint)
@@ -135,7 +139,7 @@ class Oracle:
         world = self.world
         for number in world.inventory:
             held = world.held(number)
-            if held in self.published:
+            if held in self.published and held not in self.revoked:
                 for keys in (world.keys, *world.replicas.values()):
                     if held not in world.usable(world.key_name(number), keys) and not self.vault_is_old:
                         self._wrong(f"{number} holds {held}, which is not in {keys}")
@@ -145,9 +149,9 @@ class Oracle:
         for program in self.world.endpoints.programs.values():
             loaded = {} if program.down else program.keys()
             for fingerprint, (key_name, pem) in self.published.items():
-                due = self.world.now - self.last_held[fingerprint] < RETENTION - SLACK
+                due = self.world.now - self.last_held[fingerprint] < RETENTION - SLACK and fingerprint not in self.revoked
                 serves = program.key_names is None or key_name in program.key_names
-                if due and serves and not program.down and fingerprint not in self.revoked and not self._decrypts(program, loaded, fingerprint, pem):
+                if due and serves and not program.down and not self._decrypts(program, loaded, fingerprint, pem):
                     self._wrong(f"{program.name} does not decrypt a message under {fingerprint}")
 
     def _decrypts(self, program: Program, loaded: t.Collection[str], fingerprint: str, pem: str) -> bool:
@@ -170,7 +174,8 @@ class Oracle:
             held = world.held(row["name"])
             if run.check_mode or row["name"] in self.meddled or row["source"] != "read" or not row["certain"]:
                 continue
-            if row["after"] != held and run.number == next((by for to, by in reversed(self.posts) if to == row["name"]), run.number):
+            last = next((by for to, by in reversed(self.posts) if to == row["name"]), run.number)
+            if row["after"] != held and last == run.number:
                 self._wrong(f"the report says that {row['name']} holds {row['after']}, but it holds {held}")
         if not run.check_mode:
             for row in rows:
@@ -229,6 +234,7 @@ class Oracle:
         manifest = json.loads((folder / "manifest.json").read_text())
         usable = {(row["fingerprint"], f"{row['id']}.pem", row["state"]) for row in rows if row["state"] != "revoked"}
         assert {(key["fingerprint"], key["file"], key["state"]) for key in manifest["keys"]} == usable, program.name
-        assert {path.name for path in folder.iterdir()} == {"manifest.json", *(file for dummy, file, dummy in usable)}, program.name
+        found = {path.name for path in folder.iterdir()}
+        assert found == {"manifest.json", *(file for dummy, file, dummy in usable)}, program.name
         for fingerprint, file, dummy in usable:
             assert opened_fingerprint((folder / file).read_bytes(), ENDPOINT_PASSPHRASE) == fingerprint

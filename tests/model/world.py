@@ -13,7 +13,6 @@ import datetime
 import functools
 import itertools
 import json
-import threading
 import typing as t
 from pathlib import Path
 
@@ -39,10 +38,11 @@ from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, 
 from tests.fleet import fingerprint_of
 from tests.sandbox import DEFAULT_TOKEN, Sandbox, make_account, make_number, make_state
 
-from .crashes import Crashed, Doom, DoomedOs, doomed_adapter
+from .crashes import Crashed, Doom, DoomedOs
 from .endpoints import Endpoints, Program
 from .interpreter import Module, Plain, Play, Result, Scope, Step, Steps, TaskFailed, Values, hosts_of
-from .keys import opened_fingerprint, pooled, public_pem, unchecked_load
+from .keys import opened_fingerprint, pooled, unchecked_load
+from .wire import Wire
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "encryption_keys"
 PASSPHRASE = "not-a-secret-of-the-keyrings"
@@ -52,7 +52,7 @@ _OMIT = "__omit_place_holder__"
 Work = t.Callable[[Values, bool], Result]
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(512)
 def _loaded(pem: bytes, passphrase: str | None) -> PrivateKey:
     return load_private_key(pem, passphrase, "")
 
@@ -80,8 +80,10 @@ class Run:
     scope: Scope
     options: Values
     started: datetime.datetime
+    inventory: list[str]  # the numbers that it knows of
     known: dict[str, set[str]]  # by key name: what the keyrings knew when it began
     steps: Steps = dataclasses.field(repr=False)
+    looked: dict[str, set[str]] = dataclasses.field(default_factory=dict)  # what was usable when it looked before its last wave
     state: str = "running"  # or done, failed, crashed
     message: str = ""
 
@@ -106,7 +108,7 @@ class World:
     Unless it C(runs) the role itself, the code under test is left as it is.
     """
 
-    def __init__(self, folder: Path, *, cloud: int = 5, partner: int = 2, kaleyra: int = 2, replicas: int = 1, runs: bool = True) -> None:
+    def __init__(self, folder: Path, *, cloud: int = 5, partner: int = 2, kaleyra: int = 2, runs: bool = True) -> None:
         self.folder = folder
         self._runs_itself = runs
         self.now = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.timezone.utc)
@@ -114,20 +116,22 @@ class World:
         self.unreachable: set[str] = set()
         self.full_disks: set[str] = set()
         self.active: Run | None = None
+        self.latest: Run | None = None  # which was the last to be at work
         self.runs: list[Run] = []
         self.generated: list[str] = []
         self.proofs: dict[tuple[int, str], set[str]] = {}  # by run and key: the endpoints that decrypted with it
         self.trace: collections.deque[Step] = collections.deque(maxlen=20)  # the newest steps
-        self.calls: list[tuple[list[str], Values]] | None = None  # each call of a module, as its options and what they are given as
+        self.calls: list[tuple[list[str], Values]] | None = None  # each call of a module: its spec, and its options
         self.before_post: t.Callable[[str, str], None] = lambda number_id, pem: None
         self.before_generating: t.Callable[[], None] = lambda: None
-        self._lock = threading.Lock()
+        self._usable: dict[Path, tuple[object, set[str]]] = {}
         self._patched = contextlib.ExitStack()
         self._counter = itertools.count(1)
         self._run_numbers = itertools.count(1)
         self.endpoints = Endpoints(self._note_proof)
         self.numbers: dict[str, Values] = {}
         self.box = Sandbox(make_state(cloud + partner))
+        self.wire = Wire(self.doom, self.box, self.endpoints)
         identities = list(self.box.state.numbers)
         for index, identity in enumerate(identities):
             self.numbers[f"c-{index + 1}"] = {"whatsapp_phone_number_id": identity, "whatsapp_access_token": DEFAULT_TOKEN,
@@ -142,7 +146,7 @@ class World:
             }
         self.inventory = list(self.numbers)  # those of them that are in the inventory
         self.keys = folder / "vault" / "keys"
-        self.replicas = {f"replica-{index + 1}": folder / f"replica-{index + 1}" / "keys" for index in range(replicas)}
+        self.replicas = {"replica-1": folder / "replica-1" / "keys"}
         self.add_endpoint("endpoint-1")
         self.add_endpoint("endpoint-2", ["default"])
 
@@ -182,7 +186,7 @@ class World:
         for owner, name, value in (
             *((module, "os", own_os) for module in (_files, _keyring, _endpoint_keys)),
             *((module, "load_private_key", _load) for module in (_keyring, _keyring_options, _keyring_run, _endpoint_keys)),
-            (_http, "HTTPAdapter", doomed_adapter(self.doom)),
+            (_http, "HTTPAdapter", self.wire.adapter()),
             (_keyring, "generate_private_key", self._generate),
             (_ping, "generate_private_key", lambda: PrivateKey(pooled(_STRAY))),
             (serialization, "load_pem_private_key", unchecked_load()),
@@ -237,13 +241,19 @@ class World:
         return next((row["fingerprint"] for row in self.ring(key_name) if row["state"] == state), None)
 
     def usable(self, key_name: str, keys: Path) -> set[str]:
-        """Return the keys whose private half is there, under its name, and opens with the passphrase."""
-        found = set()
-        for row in self.ring(key_name, keys):
-            path = keys / key_name / f"{row['id']}.pem"
-            if row["state"] != "revoked" and path.exists() and opened_fingerprint(path.read_bytes(), PASSPHRASE) == row["fingerprint"]:
-                found.add(row["fingerprint"])
-        return found
+        """Return the keys whose private half is there, under its name, and opens with the passphrase.
+
+        A folder is looked at anew when a file in it was made, replaced or deleted.
+        """
+        folder = keys / key_name
+        stamp = (folder.stat().st_mtime_ns, folder.stat().st_ino) if folder.exists() else None
+        if self._usable.get(folder, (0, None))[0] != stamp:
+            rows = [row for row in self.ring(key_name, keys) if row["state"] != "revoked"]
+            paths = {row["fingerprint"]: folder / f"{row['id']}.pem" for row in rows}
+            there = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
+            found = {name for name, pem in there.items() if opened_fingerprint(pem, PASSPHRASE) == name}
+            self._usable[folder] = stamp, found
+        return set(self._usable[folder][1])
 
     # -- runs
 
@@ -269,7 +279,7 @@ class World:
         inventory = {"encryption_keys_path": str(self.keys)}
         given = {
             "encryption_keys_passphrase": PASSPHRASE, "encryption_keys_endpoint_passphrase": ENDPOINT_PASSPHRASE,
-            "encryption_keys_replica_group": "whatsapp_replicas" if self.replicas else "",
+            "encryption_keys_replica_group": "whatsapp_replicas",
             "encryption_keys_max_workers": 1, "encryption_keys_verify_timeout": 0, "encryption_keys_prove_timeout": 2,
             "encryption_keys_progress": False, **options,
         }
@@ -277,7 +287,7 @@ class World:
         scope = Scope({}, given, role, inventory, defaults, {name: Plain(value) for name, value in magic.items()})
         play = Play(ROLE, "vault", self._modules(), check_mode)
         known = {name: {row["fingerprint"] for row in self.ring(name)} for name in ("default", "partner")}
-        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, known, play.run(entry, scope))
+        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, list(self.inventory), known, play.run(entry, scope))
         self.runs.append(run)
         return run
 
@@ -293,10 +303,13 @@ class World:
     def advance(self, run: Run, steps: int | None = None) -> Run:
         """Take a run some steps further, or to its end."""
         assert run.state == "running"
-        self.active = run
+        self.active = self.latest = run
         try:
             for dummy in range(steps) if steps is not None else itertools.count():
-                self.trace.append(next(run.steps))
+                step = next(run.steps)
+                if step.task == "Note which are not":  # the last look at the vault host before a wave is over
+                    run.looked = {name: self.usable(name, self.keys) for name in run.known}
+                self.trace.append(step)
         except StopIteration:
             run.state = "done"
         except TaskFailed as error:
@@ -322,7 +335,7 @@ class World:
     def _modules(self) -> dict[str, Module]:
         flows = "waba.flows.whatsapp"
         return {
-            f"{flows}_flows_keyring": self._module(KEYRING_SPEC, lambda params, check: _keyring_run.run_keyring(params, check, self.now)),
+            f"{flows}_flows_keyring": self._module(KEYRING_SPEC, self._run_keyring),
             f"{flows}_flows_endpoint_keys": self._module(ENDPOINT_KEYS_SPEC, _endpoint_keys.run_endpoint_keys),
             f"{flows}_flows_endpoint_ping": self._module(PING_SPEC, lambda params, check: _ping.run_ping(params)),
             f"{flows}_business_encryption_info": self._module(INFO_SPEC, lambda params, check: run_info(params)),
@@ -334,6 +347,9 @@ class World:
             "ansible.builtin.set_stats": lambda options, host, check: {"changed": False},
             "ansible.builtin.fail": lambda options, host, check: {"failed": True, "msg": options["msg"]},
         }
+
+    def _run_keyring(self, params: Values, check_mode: bool) -> Result:
+        return _keyring_run.run_keyring(params, check_mode, self.now)
 
     def _module(self, spec: Spec, work: Work) -> Module:
         """Return a module as AnsibleModule makes it of a spec and its work."""

@@ -313,6 +313,18 @@ def test_pruning_remembers_fingerprints_in_their_order() -> None:
     assert twice.prune([]) == twice
 
 
+@pytest.mark.attack("bounded", "a thousand keys that are deleted after their retention, one by one and all at once")
+def test_what_was_pruned_does_not_grow_for_ever() -> None:
+    """Of those that are deleted in one call each is kept, as a copy may have all of them."""
+    rows = tuple(g.Generation(f"id-{i}", f"SHA256:{i:043d}", "retired", "generated", day(0)) for i in range(1000))
+    names = [row.fingerprint for row in rows]
+    one_by_one = at_once = g.Ring(rows)
+    for row in rows:
+        one_by_one = one_by_one.prune([row])
+    assert list(one_by_one.pruned) == names[-g.MOST_PRUNED:]
+    assert list(at_once.prune(rows).pruned) == names
+
+
 def test_what_comes_back_is_no_longer_pruned() -> None:
     of = ring(A="retired", B="retired", C="current")
     gone = of.prune(of.generations[:2])

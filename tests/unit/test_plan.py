@@ -355,6 +355,34 @@ def test_an_endpoint_that_does_not_decrypt_stops_its_key_whatever_is_allowed(max
     }
 
 
+def looked(state: str) -> Row:
+    """What the keyring module answers before a wave: key C is what the run publishes."""
+    return {"item": "default", "generations": [{"fingerprint": B, "state": "retired"}, {"fingerprint": C, "state": state}]}
+
+
+@pytest.mark.parametrize("state", ["pending", "current"])
+def test_a_key_that_is_still_to_be_published_goes_on(state: str) -> None:
+    assert plans.overtaken([looked(state)], plan_of({"a": B}), {}) == {}
+
+
+@pytest.mark.parametrize(("result", "why"), [
+    (looked("revoked"), f"another run went on meanwhile: {C} is revoked"),
+    (looked("retired"), f"another run went on meanwhile: {C} is retired"),
+    ({"item": "default", "generations": []}, f"another run went on meanwhile: {C} is not in the keyring any more"),
+    ({"item": "default", **UNREACHABLE},
+     "its keyring could not be read again before a wave: Failed to connect to the host via ssh."),
+])
+def test_a_key_that_another_run_went_on_from_stops(result: Row, why: str) -> None:
+    plan = two_keys()
+    found = plans.overtaken([result], plan, {"partner": "was so before"})
+    assert found == {"default": why, "partner": "was so before"}
+    assert plans.stopped(plan, [], -1, found) == found
+    only_default = {"default": why}
+    assert plans.going(["a", "p1"], plan, [], -1, only_default) == ["p1"]
+    row = plans.final_rows(plan, [], {}, only_default)[0]
+    assert (row["outcome"], row["message"]) == ("skipped", f"It was not started, because {why}.")
+
+
 def test_what_check_mode_cannot_know_stops_nothing() -> None:
     done = [wave(1, sent("a"), proofs=[proof(proven=None, when="after wave 1")])]
     assert plans.stopped(plan_of({"a": B}), done, 0) == {}

@@ -1,0 +1,123 @@
+# Copyright (c) 2026 The waba.flows authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that can happen to an estate, in any order, step by step; and what that found, as plain tests.
+
+MODEL_EXAMPLES makes the long test longer: it is the number of stories, of 40 steps at most.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.model.machine import Estate
+from tests.model.oracle import Oracle
+from tests.model.world import Run, World
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
+Record = t.Callable[[str, object], None]
+
+
+def tell_stories(record_property: Record, examples: int, steps: int, derandomize: bool) -> None:
+    """Have things happen, and tell how many did."""
+    Estate.counted.update(dict.fromkeys(Estate.counted, 0))
+    try:
+        run_state_machine_as_test(Estate, settings=settings(
+            max_examples=examples, stateful_step_count=steps, derandomize=derandomize, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck), print_blob=not derandomize,
+        ))
+    finally:
+        for name, value in {"tries": Estate.counted["steps"], **Estate.counted}.items():
+            record_property(name, value)
+        print(Estate.counted)
+
+
+@pytest.mark.attack("durable", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("proven", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("resumed", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("kept", "rotations, rollbacks and revocations of two operators, crashes, faults, lost hosts: in any order")
+@pytest.mark.attack("foreign", "somebody else sets keys of numbers, between any two steps of runs")
+@pytest.mark.attack("predicted", "check mode before a run, from any state that crashes, faults and other runs left")
+@pytest.mark.attack("accounted", "the report of each run compared with what the API knows, whatever failed on the way")
+class TestStories:
+    """The same stories each time, few; or new ones, many."""
+
+    def test_some(self, record_property: Record) -> None:
+        tell_stories(record_property, 8, 20, derandomize=True)
+
+    @pytest.mark.slow
+    def test_many(self, record_property: Record) -> None:
+        tell_stories(record_property, EXAMPLES, 40, derandomize=False)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> t.Iterator[World]:
+    """A world with one keyring, whose numbers can all be read and hold its key."""
+    with World(tmp_path, partner=0, kaleyra=0) as world:
+        assert world.run().state == "done"
+        yield world
+
+
+@pytest.fixture
+def oracle(world: World) -> Oracle:
+    return Oracle(world)
+
+
+def take_to(world: World, run: Run, task: str, nth: int = 1) -> None:
+    """Take a run to the n-th task of a name, which it has not begun then."""
+    while sum(name == task for name in run.play.done) < nth:
+        world.advance(run, 1)
+        assert run.state == "running", run.message
+
+
+@pytest.mark.attack("durable", "a key that is being rolled out is revoked or given up by another run, between waves")
+@pytest.mark.parametrize("wave", [1, 2])
+def test_a_key_that_another_run_revoked_is_not_sent(world: World, oracle: Oracle, wave: int) -> None:
+    """Its private half was destroyed since the endpoints proved it, so nobody could decrypt what phones send under it."""
+    slow = world.start(encryption_keys_force=True, encryption_keys_waves=[1, "100%"])
+    take_to(world, slow, "Note the wave" if wave == 2 else "Divide the numbers into waves")
+    leaked = world.in_state("default", "pending")
+    assert leaked
+    oracle.revoked.add(leaked)
+    assert world.run(encryption_keys_revoke=leaked).state == "done"
+    current = world.in_state("default", "current")
+    assert [row["state"] for row in world.ring("default") if row["fingerprint"] == leaked] == ["revoked"]
+    sent = len(world.box.posts)
+    world.advance(slow)
+    assert len(world.box.posts) == sent
+    assert {world.held(name) for name in world.inventory} == {current}
+    assert (slow.state, "another run went on meanwhile" in slow.message) == ("failed", True)
+    oracle.check()
+
+
+@pytest.mark.attack("durable", "a key that is being rolled out is revoked or given up by another run, between waves")
+def test_a_key_that_another_run_gave_up_is_sent_no_further(world: World, oracle: Oracle) -> None:
+    before = world.in_state("default", "current")
+    slow = world.start(encryption_keys_force=True, encryption_keys_waves=[1, "100%"])
+    take_to(world, slow, "Note the wave")
+    assert world.run("rollback", encryption_keys_rollback_to=before).state == "done"
+    world.advance(slow)
+    assert {world.held(name) for name in world.inventory} == {before}
+    assert "another run went on meanwhile" in slow.message
+    oracle.check()
+
+
+@pytest.mark.attack("resumed", "the vault host is out of reach between two waves")
+def test_nothing_is_sent_while_the_vault_host_is_out_of_reach(world: World, oracle: Oracle) -> None:
+    run = world.start(encryption_keys_force=True, encryption_keys_waves=[1, "100%"])
+    take_to(world, run, "Note the wave")
+    world.unreachable.add("vault")
+    world.advance(run)
+    assert "its keyring could not be read again before a wave" in run.message
+    world.unreachable.clear()
+    pending = world.in_state("default", "pending")
+    assert [world.held(name) for name in world.inventory].count(pending) == 1
+    assert world.run().state == "done"
+    assert {world.held(name) for name in world.inventory} == {pending}
+    oracle.check()
