@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.waba.flows.plugins.module_utils._envelope import seal
 from ansible_collections.waba.flows.plugins.module_utils._keys import PublicKey
-from ansible_collections.waba.flows.plugins.module_utils._providers import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.tests.unit import laws
 from ansible_collections.waba.flows.tests.unit.heard import Listener, read_law, write_law
 from ansible_collections.waba.flows.tests.unit.helpers import FlowRequest, KeyPair

@@ -20,7 +20,11 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidK
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
 from ansible_collections.waba.flows.plugins.module_utils._http import Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of, public_key_of, total_timeout
-from ansible_collections.waba.flows.plugins.module_utils._providers import OWN_OPTIONS, PROVIDERS, make_provider
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import (
+    OWN_OPTIONS,
+    PROVIDERS,
+    make_provider,
+)
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import (
     CHANGING,
     UNMET,
