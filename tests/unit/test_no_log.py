@@ -83,6 +83,7 @@ PASSES_ON = re.compile(r"ansible\.builtin\.(import|include)_(tasks|role)")
 HARMLESS_TASKS = {
     "Check that nothing is null": "the names alone are shown",
     "Check that the passphrase of the keyrings is given": "its message names no value",
+    "Check that the passphrase of the keyrings is given, and which keys are chosen": "its message names no value",
     "Check the other passphrases": "its message names no value",
     "Check that there is exactly one vault host, and a passphrase": "its message names no value",
     "Check the tokens by WABA": "what is wrong is told without a value",
@@ -147,9 +148,10 @@ UTILS = ROOT / "plugins" / "module_utils"
 # content_type went through redact().
 MAY_BE_QUOTED = {
     # our own words, names of options, numbers
+    "done", "type(error).__name__",
     "what", "why", "where", "kind", "option", "option.name", "example", "environment", "timeout", "wait", "url_option", "_PLACE",
     "self._options.url_option", "MAX_BODY_BYTES", "MAX_PAGES", "deadline.seconds", "job.deadline.seconds",
-    "self.connection.timeout", "error.message", "status", "answer.status", "response.status_code",
+    "self.connection.timeout", "error.message", "status", "answer.status",
     # scheme and host of a URL
     "host", "host_only(url)", "host_only(request.url)", "parts.hostname",
     # options that are no secrets
