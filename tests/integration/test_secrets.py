@@ -288,6 +288,17 @@ def test_each_host_is_given_what_it_needs_and_no_more(secretive: World) -> None:
     assert (found["replica-1"], found["endpoint-1"]) == ({"passphrase"}, {"endpoint passphrase"})
 
 
+@pytest.mark.slow
+@pytest.mark.attack("accounted", "a credential that is a word of results, part of a name, or short, which Ansible blots out of results")
+def test_a_credential_that_is_a_word_fails_its_number_alone(ready: World) -> None:
+    ready.numbers["number-04"]["whatsapp_access_token"] = "number"
+    run = ready.run(encryption_keys_force=True, encryption_keys_max_failures=-1)
+    assert run.status == 2
+    assert {name for name, outcome in run.outcomes.items() if outcome == "failed"} == {"number-04"}
+    assert "whatsapp_access_token is no credential" in run.failures
+    assert run.outcomes["number-03"] == "replaced"
+
+
 # -- errors that nobody foresaw
 
 BROKEN = {
