@@ -289,7 +289,7 @@ def test_each_host_is_given_what_it_needs_and_no_more(secretive: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.attack("accounted", "a credential that is a word of results, part of a name, or short, which Ansible blots out of results")
+@pytest.mark.attack("accounted", "a credential that is short, or a word of results or of a name, so that Ansible blots it out")
 def test_a_credential_that_is_a_word_fails_its_number_alone(ready: World) -> None:
     ready.numbers["number-04"]["whatsapp_access_token"] = "number"
     run = ready.run(encryption_keys_force=True, encryption_keys_max_failures=-1)

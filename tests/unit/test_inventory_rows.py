@@ -140,7 +140,7 @@ def test_an_error_of_templating_names_the_variable_and_not_what_is_in_it() -> No
     ]
 
 
-@pytest.mark.attack("accounted", "a credential that is a word of results, part of a name, or short, which Ansible blots out of results")
+@pytest.mark.attack("accounted", "a credential that is short, or a word of results or of a name, so that Ansible blots it out")
 @pytest.mark.parametrize("option", ["access_token", "app_secret", "password", "api_key"])
 @pytest.mark.parametrize("word", ["number", "replaced", "x", "SHA25", "default"])
 def test_a_credential_that_is_a_word_is_that_numbers_problem(option: str, word: str) -> None:
