@@ -21,7 +21,7 @@ from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECT
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._generations import KEY_NAME
 from ansible_collections.waba.flows.plugins.module_utils._host_argspec import Spec
-from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import OWN_OPTIONS, PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._wabas import tokens_by_account
 
 Row = dict[str, t.Any]
@@ -30,6 +30,9 @@ Rows = list[Row]
 _PREFIX = "whatsapp_"
 _LARGEST = 10**40  # IDs have up to 32 digits
 _OPTIONS = ("phone_number_id", "waba_id", *CONNECTION)
+_SECRETS = tuple(option.name for option in OWN_OPTIONS if option.secret)
+_SHORTEST_SECRET = 6
+_WORDS = "unchanged set replaced resigned accepted refused skipped failed read unknown recorded VALID MISMATCH default"
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _NUMBER = ArgumentSpecValidator(number_list({})["options"])
 
@@ -62,7 +65,25 @@ def collect_numbers(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> 
     A host whose variables cannot be used gets a row with C(problem) instead of options, so that it fails as that number
     alone.
     """
-    return [_collect_number(host, hostvars) for host in hosts]
+    names = list(hosts)
+    rows = [_collect_number(host, hostvars) for host in names]
+    masking = _words_among({str(row[option]) for row in rows for option in _SECRETS if row.get(option)}, names)
+    return [_without_words(row, masking) for row in rows] if masking else rows
+
+
+def _words_among(secrets: set[str], names: t.Sequence[str]) -> set[str]:
+    """Return the secrets that Ansible would blot out in names and outcomes, of all numbers, as it does wherever one stands."""
+    shown = "\n".join([*map(str, names), _WORDS])
+    return {secret for secret in secrets if len(secret) < _SHORTEST_SECRET or secret in shown}
+
+
+def _without_words(row: Row, masking: set[str]) -> Row:
+    """Return the row of a number, as one with a problem where it has one of these secrets."""
+    wrong = next((option for option in _SECRETS if str(row.get(option) or "") in masking), None)
+    if wrong is None:
+        return row
+    problem = f"The host variable whatsapp_{wrong} is no credential: it is too short, or a word of results or of a host's name."
+    return {"name": row["name"], "key_name": row["key_name"], "phone_number_id": row["phone_number_id"], "problem": problem}
 
 
 def _collect_number(host: str, hostvars: t.Mapping[str, t.Any]) -> Row:

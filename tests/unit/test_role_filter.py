@@ -74,12 +74,12 @@ def test_what_is_wrong_with_a_value_is_told_without_a_trace() -> None:
 
 
 def test_numbers_come_with_and_without_credentials() -> None:
-    hostvars = {"a": {"whatsapp_phone_number_id": "1", "whatsapp_access_token": "own"}, "b": {}}
+    hostvars = {"a": {"whatsapp_phone_number_id": "1", "whatsapp_access_token": "its-own"}, "b": {}}
     assert [set(row) for row in encryption_keys(["a", "b"], "fleet", hostvars=hostvars)] == [
         {"name", "phone_number_id", "key_name"}, {"name", "phone_number_id", "key_name", "problem"},
     ]
     assert encryption_keys(["a", "b"], "numbers", hostvars=hostvars, credentials={"app_secret": "shared"}) == [
-        {"name": "a", "phone_number_id": "1", "access_token": "own", "app_secret": "shared"},
+        {"name": "a", "phone_number_id": "1", "access_token": "its-own", "app_secret": "shared"},
     ]
     plan = plan_of({"a": B})
     published, = encryption_keys(["a", "b"], "numbers", hostvars=hostvars, credentials={}, plan=plan)
