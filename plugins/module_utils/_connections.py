@@ -176,10 +176,10 @@ if LIBRARY:
         """See _Bounded."""
 
     class _HttpPool(HTTPConnectionPool):
-        ConnectionCls = _Http
+        ConnectionCls = _Http  # type: ignore[assignment]
 
     class _HttpsPool(HTTPSConnectionPool):
-        ConnectionCls = _Https
+        ConnectionCls = _Https  # type: ignore[assignment]
 
     _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 

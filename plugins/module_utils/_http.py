@@ -435,7 +435,7 @@ class HttpClient:
                 body = self._body_of(response, request.url)
             except OutOfTime:
                 raise _still_arriving(job.deadline, attempt) from None
-            except (requests.RequestException, HTTPError) as error:  # not all of urllib3's are wrapped by all versions of requests
+            except (requests.RequestException, HTTPError) as error:  # old versions of requests let some of urllib3's pass
                 raise self._transport_error(error, request.url, timeout, attempt) from None
             except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
                 raise ConnectionFailed(

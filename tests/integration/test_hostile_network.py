@@ -35,7 +35,7 @@ def reset(wire: Wire, body: bytes) -> None:
 
 
 class Way:
-    """The way to one number: a server that hands requests on to the sandbox, until it is broken. C(posts) counts what got there."""
+    """The way to one number: a server that hands on to the sandbox, until it is broken. C(posts) counts what got there."""
 
     def __init__(self, world: World) -> None:
         self.posts = 0

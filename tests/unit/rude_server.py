@@ -121,9 +121,10 @@ class RudeServer:
         self.connections = 0
         self.rude: t.Callable[[str, str], tuple[Act, bool] | None] = lambda method, target: None
         self._answer = answer
-        self._at_once = at_once
+        self.at_once = at_once
         self._over = threading.Event()
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._context = None
         if tls is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -140,9 +141,12 @@ class RudeServer:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self.refuse()
+        # Each thread closes its own socket: closed here, its number could be a new socket's before the thread has noticed.
         for sock in self._open:
             with contextlib.suppress(OSError):
-                sock.close()
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
 
     def refuse(self) -> None:
         """Take no connection any more."""
@@ -156,14 +160,15 @@ class RudeServer:
                 sock = self._listener.accept()[0]
                 self.connections += 1
                 self._open.append(sock)
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+                self._threads.append(threading.Thread(target=self._serve, args=(sock,), daemon=True))
+                self._threads[-1].start()
 
     def _serve(self, sock: socket.socket) -> None:
         # Clients leave in the middle of what is sent to them: that is what this is for.
         with contextlib.suppress(OSError, ValueError):
             try:
-                if self._at_once is not None:
-                    self._at_once(Wire(sock, self._over))
+                if self.at_once is not None:
+                    self.at_once(Wire(sock, self._over))
                     return
                 if self._context is not None:
                     sock = self._context.wrap_socket(sock, server_side=True)

@@ -119,7 +119,7 @@ def test_a_resolver_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.attack("deadline", "hosts that cannot be reached: refused, unresolved, silent, on some addresses or on all")
 def test_many_silent_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with full_queues("127.9.9.1", "127.9.9.2", "127.9.9.3", "127.9.9.4") as (addresses, port):
+    with full_queues(*(f"127.9.9.{index}" for index in range(1, 9))) as (addresses, port):
         names(monkeypatch, lambda: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses])
         assert error_of(run(f"https://api.example:{port}", seconds=0.6, timeout=0.4)) == ("Timeout", True, False)
 
@@ -190,10 +190,19 @@ def drip_handshake(wire: Wire) -> None:
     (drip_handshake, "Timeout"), (lambda wire: wire.say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "ConnectionFailed"),
     (lambda wire: wire.say(b"\x15\x03\x03\x00\x02\x02\x28"), "ConnectionFailed"),
 ], ids=["reset", "closed", "silent", "dripping", "no TLS", "alert"])
-def test_tls_that_does_not_come_about(act: t.Callable[[Wire], None], error: str, keys: Keys) -> None:
-    with RudeServer(at_once=act) as server:
-        result = run(server.base_url.replace("http", "https"), keys.a, seconds=0.6)
+def test_tls_that_does_not_come_about(
+    act: t.Callable[[Wire], None], error: str, authority: Authority, keys: Keys
+) -> None:
+    """The number is read, and then there is no connection by which the key could have been sent."""
+    def last(wire: Wire, body: bytes) -> None:
+        server.at_once = act
+        wire.say(well(body, "200 OK", "Connection: close"))
+
+    with RudeServer(lambda heard: NO_KEY, tls=authority.certificate("127.0.0.1")) as server:
+        server.rude = lambda method, target: (last, True)
+        result = run(server.base_url, keys.a, seconds=1.0, ca_path=authority.path)
     assert error_of(result) == (error, True, False)
+    assert [heard.method for heard in server.heard] == ["GET"]
 
 
 @pytest.mark.attack("deadline", "certificates that are not right, and TLS that breaks off, drips or is none")
