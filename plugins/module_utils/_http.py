@@ -43,7 +43,7 @@ try:
     import requests
     from requests.adapters import HTTPAdapter
     from requests.utils import get_environ_proxies
-    from urllib3.exceptions import NewConnectionError
+    from urllib3.exceptions import LocationValueError, NewConnectionError
 
     REQUESTS_VERSION: str | None = requests.__version__
 except ImportError:
@@ -424,6 +424,8 @@ class HttpClient:
                 response.raw.release_conn()
         except requests.RequestException as error:
             raise self._transport_error(error, request.url, timeout) from None
+        except LocationValueError:  # requests before 2.28 lets it through
+            raise self._not_a_url(request.url) from None
         except OSError as error:  # urllib3 raises some of these outside of requests' wrapping while a body is read
             raise ConnectionFailed(
                 f"The connection to {host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again."
@@ -435,6 +437,9 @@ class HttpClient:
         self.budget.answered(job.account, usage, answer.status < 300)
         return answer
 
+    def _not_a_url(self, url: str) -> InvalidOptions:
+        return InvalidOptions(f"{self._options.url_option} '{host_only(url)}' is not a URL that can be requested.")
+
     def _transport_error(self, error: requests.RequestException, url: str, timeout: float) -> TransportError:
         """Turn an error of requests into ours. Its text is left out: it can hold the URL with its query.
 
@@ -443,7 +448,7 @@ class HttpClient:
         host, cause = host_only(url), self.redact(_root_cause(error))[:200]
         invalid = isinstance(error, requests.exceptions.InvalidURL) and not isinstance(error, requests.exceptions.InvalidProxyURL)
         if invalid:  # the only innermost text that quotes the URL
-            raise InvalidOptions(f"{self._options.url_option} '{host}' is not a URL that can be requested.") from None
+            raise self._not_a_url(url) from None
         if isinstance(error, requests.exceptions.SSLError) and _is_about_a_certificate(error):
             return TlsError(
                 f"The TLS connection to {host} was not accepted: {cause}.",
@@ -476,7 +481,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _is_about_a_certificate(error: BaseException) -> bool:
     """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
-    return any(isinstance(item, ssl.SSLCertVerificationError) for item in _chain(error))
+    # urllib3 before 2 has a class of its own for a certificate with another name.
+    return any(isinstance(item, ssl.SSLCertVerificationError) or type(item).__name__ == "CertificateError" for item in _chain(error))
 
 
 def _was_not_connected(error: BaseException) -> bool:
@@ -489,8 +495,8 @@ def _was_not_connected(error: BaseException) -> bool:
 def _read_body(response: requests.Response, deadline: Deadline, timeout: float, url_option: str) -> bytes:
     """Read the whole body, checking the deadline at each piece that arrives, so that a slow drip cannot outlast it."""
     raw = response.raw
-    read_some: t.Callable[[int], bytes] = getattr(raw, "read1", raw.read)
-    size = 65536 if hasattr(raw, "read1") else 128
+    # urllib3 before 2.1 has no read1 of its own, and its read waits for as many bytes as it is asked for.
+    read_some: t.Callable[[int], bytes] = (raw if hasattr(raw, "read1") else raw._fp).read1
     body = bytearray()
     expected = response.headers.get("Content-Length", "")
     try:
@@ -498,7 +504,7 @@ def _read_body(response: requests.Response, deadline: Deadline, timeout: float, 
             socket = getattr(getattr(raw, "connection", None), "sock", None)
             if socket is not None:  # so that a pause between two pieces cannot outlast the deadline either
                 socket.settimeout(max(0.001, min(timeout, deadline.remaining())))
-            piece = read_some(size)
+            piece = read_some(65536)
             if not piece:
                 break
             body += piece
