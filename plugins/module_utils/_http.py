@@ -18,7 +18,6 @@ import ipaddress
 import json
 import random
 import re
-import ssl
 import threading
 import time
 import typing as t
@@ -481,8 +480,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _is_about_a_certificate(error: BaseException) -> bool:
     """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
-    # urllib3 before 2 has a class of its own for a certificate with another name.
-    return any(isinstance(item, ssl.SSLCertVerificationError) or type(item).__name__ == "CertificateError" for item in _chain(error))
+    names = ("SSLCertVerificationError", "CertificateError")  # urllib3 before 2 has a class of its own for one with another name
+    return any(type(item).__name__ in names for item in _chain(error))
 
 
 def _was_not_connected(error: BaseException) -> bool:
@@ -496,7 +495,7 @@ def _read_body(response: requests.Response, deadline: Deadline, timeout: float, 
     """Read the whole body, checking the deadline at each piece that arrives, so that a slow drip cannot outlast it."""
     raw = response.raw
     # urllib3 before 2.1 has no read1 of its own, and its read waits for as many bytes as it is asked for.
-    read_some: t.Callable[[int], bytes] = (raw if hasattr(raw, "read1") else raw._fp).read1
+    source: t.Any = raw if hasattr(raw, "read1") else raw._fp
     body = bytearray()
     expected = response.headers.get("Content-Length", "")
     try:
@@ -504,7 +503,7 @@ def _read_body(response: requests.Response, deadline: Deadline, timeout: float, 
             socket = getattr(getattr(raw, "connection", None), "sock", None)
             if socket is not None:  # so that a pause between two pieces cannot outlast the deadline either
                 socket.settimeout(max(0.001, min(timeout, deadline.remaining())))
-            piece = read_some(65536)
+            piece = source.read1(65536)
             if not piece:
                 break
             body += piece

@@ -35,7 +35,7 @@ class Prove:
         self._factor, self._name = depth
         self._record = record_property
 
-    def __call__(self, law: t.Callable[..., None], examples: int, /, **drawn: st.SearchStrategy[t.Any]) -> None:
+    def __call__(self, law: t.Callable[..., object], examples: int, /, **drawn: st.SearchStrategy[t.Any]) -> None:
         """Call C(law) with examples of what is C(drawn); C(examples) is how many are enough for the quick run."""
         tries = 0
 
