@@ -24,7 +24,7 @@ ROOT = Path(_errors.__file__).parents[2]
 # Hypothesis keeps tables of characters in a folder, which would be in the checkout otherwise.
 configuration.set_hypothesis_home_dir(ROOT / ".build" / "hypothesis")
 
-_DEEPER = 12
+_DEEPER = 5
 _DEPTHS = [pytest.param((1, "quick"), id="quick"), pytest.param((_DEEPER, "deep"), id="deep", marks=pytest.mark.slow)]
 
 
