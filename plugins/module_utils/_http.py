@@ -20,7 +20,6 @@ import os
 import random
 import re
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -49,7 +48,7 @@ from ._masking import masked
 try:
     import requests
     from requests.utils import get_environ_proxies
-    from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
+    from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ReadTimeoutError
 
     from ._connections import BoundedAdapter
 
@@ -471,9 +470,10 @@ class HttpClient:
         Raises InvalidOptions where requests finds that the URL is none.
         """
         host, cause = host_only(url), self.redact(_root_cause(error))[:200]
-        invalid = isinstance(error, requests.exceptions.InvalidURL) and not isinstance(error, requests.exceptions.InvalidProxyURL)
-        if invalid:  # the only innermost text that quotes the URL
-            raise InvalidOptions(f"{self._options.url_option} '{host}' is not a URL that can be requested.") from None
+        invalid = (requests.exceptions.InvalidURL, LocationValueError)  # requests before 2.28 lets the latter through
+        if isinstance(error, invalid) and not isinstance(error, requests.exceptions.InvalidProxyURL):
+            # the only innermost text that quotes the URL
+            raise InvalidOptions(f"{self._options.url_option} '{host_only(url)}' is not a URL that can be requested.") from None
         if isinstance(error, requests.exceptions.SSLError) and _is_about_a_certificate(error):
             return TlsError(
                 f"The TLS connection to {host} was not accepted: {cause}.",
@@ -508,8 +508,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _is_about_a_certificate(error: BaseException) -> bool:
     """Tell whether a TLS error came of checking the certificate, so that nothing was sent. Others can come at any time."""
-    own = "CertificateError"  # that of urllib3 1.26, for another name
-    return any(isinstance(item, ssl.SSLCertVerificationError) or type(item).__name__ == own for item in _chain(error))
+    names = ("SSLCertVerificationError", "CertificateError")  # urllib3 before 2 has a class of its own for one with another name
+    return any(type(item).__name__ in names for item in _chain(error))
 
 
 def _is_no_http(error: BaseException) -> bool:

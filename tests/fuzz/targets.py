@@ -35,7 +35,7 @@ def _pem() -> Target:
     def law(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
         laws.public_key_law(text, pieces)
-        laws.published_key_law(text, pieces if "PRIVATE KEY-----" in text else ())
+        laws.published_key_law(text, pieces)
         laws.fingerprint_law(text, pieces)
         laws.private_key_law(data, "a passphrase", pieces)
 

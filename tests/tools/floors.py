@@ -79,7 +79,7 @@ def run(version: str, requirements: t.Sequence[str], tests: t.Sequence[str], job
         subprocess.run([*pip, "--only-binary", "cryptography,aiohttp", *requirements, *TOOLS], check=True)
         ready.write_text(wanted, encoding="utf-8")
     files = [f"tests/unit/test_{name}.py" for name in tests]
-    options = ["-q", "-n", str(jobs), "-m", "not slow", "-p", "no:cacheprovider"]
+    options = ["-q", "--tb=short", "-n", str(jobs), "-m", "not slow", "-p", "no:cacheprovider"]
     command = [str(home / "bin" / "python"), "-m", "pytest", *options, *files]
     return "ok" if subprocess.run(command, cwd=ROOT, check=False).returncode == 0 else "FAILED"
 

@@ -33,6 +33,7 @@ from ansible_collections.waba.flows.plugins.module_utils._errors import (
     TlsError,
     TransportError,
     WabaError,
+    version_tuple,
 )
 from ansible_collections.waba.flows.plugins.module_utils._http import (
     Answer,
@@ -145,6 +146,8 @@ def test_allow_http_allows_http_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("url", ["https://exa mple.com/x", "https://*.example.com", "https://.example.com", "https://exa%mple.com"])
 def test_a_url_that_requests_refuses_is_an_error_of_the_option_and_is_not_quoted(url: str, clock: Clock) -> None:
+    if " " in url and version_tuple(requests.__version__) < (2, 28):
+        pytest.skip("this version of requests looks for the address of any name")
     request = Request("GET", f"{url}?token=s3cret", repeatable=True)
     with pytest.raises(InvalidOptions, match=r"^url 'https://.*' is not a URL that") as caught:
         call(make_http(clock, url_option="url"), request)

@@ -72,7 +72,7 @@ def test_every_combination_has_its_outcome(record_property: t.Callable[[str, obj
 # -- waves
 
 
-SIZES = st.one_of(
+SIZES: st.SearchStrategy[t.Any] = st.one_of(
     st.integers(-2, 2000), st.integers(1, 100).map(lambda share: f"{share}%"), st.sampled_from(
         ["1", " 5 ", "10 %", "0%", "101%", "", "ten", "1.5", "٣", "1\n", "9" * 10, "1" * 5000, "%", None, True, 2.0, [], [1], {},
          "1,2", "1;2"]),
