@@ -172,7 +172,7 @@ def test_a_copy_of_nothing_is_none_even_if_the_replica_took_it() -> None:
 def test_what_was_recovered_is_told() -> None:
     rows = [{"fingerprint": A, "state": "retired", "missing": True}, {"fingerprint": B, "state": "current", "missing": False}]
     aside = [{"file": "a.pem", "now": "a.pem.damaged-01234567", "why": "It cannot be opened."}]
-    results = [
+    results: list[Row] = [
         {"item": "default", "changed": True, "generations": rows, "recovery": {"put_aside": aside, "lost": [A]}},
         {"item": "whole", "changed": False, "generations": [], "recovery": {"put_aside": [], "lost": []}},
         {"item": "lost", "msg": "There is no key file."},
