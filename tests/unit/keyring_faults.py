@@ -80,7 +80,7 @@ def _path(argument: t.Any) -> str:
 def short_writes() -> t.Iterator[None]:
     """Have each write take a few bytes only."""
     original = os.write
-    os.write = lambda descriptor, data: original(descriptor, bytes(data)[:7])  # type: ignore[assignment]
+    os.write = lambda descriptor, data: original(descriptor, bytes(data)[:7])
     try:
         yield
     finally:

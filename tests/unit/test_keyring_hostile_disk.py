@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import json
 import os
 import resource
@@ -132,7 +133,7 @@ def test_something_else_than_a_file_is_refused(
     KINDS[kind](path, outside)
     kind_of = stat.S_IFMT(path.lstat().st_mode)
     for state in ("present", "staged", "promoted", "read"):
-        given = {"fingerprint": keys.b.fingerprint} if state == "promoted" else {}
+        given: Params = {"fingerprint": keys.b.fingerprint} if state == "promoted" else {}
         with at_most(5):
             if state == "read" and place == "key":
                 assert [row["usable"] for row in box("read")["generations"]] == [True, False]
@@ -199,8 +200,8 @@ def test_foreign_files_are_nobody_s_business(box: Box, keys: Keys, maker: Maker)
     for name in names:
         Path(os.fsdecode(os.path.join(folder, name))).write_text("foreign")
     started = time.monotonic()
-    for name in ("present", "staged", "promoted", "recorded", "pruned"):
-        CALLS[name](box, keys)
+    for call in ("present", "staged", "promoted", "recorded", "pruned"):
+        CALLS[call](box, keys)
     assert time.monotonic() - started < 20
     left = set(os.listdir(folder))
     assert set(names) <= left
@@ -489,7 +490,7 @@ def test_processes_at_once_of_which_some_cannot_write(box: Box) -> None:
         with contextlib.suppress(KeyringError) if limited else contextlib.nullcontext():
             box("staged", force=True)
 
-    children = [fork(lambda limited=number % 2 == 0: work(limited)) for number in range(4)]
+    children = [fork(functools.partial(work, number % 2 == 0)) for number in range(4)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     assert list(states(box("staged")).values()) == ["retired", "current", "pending"]
     assert not list(box.folder.glob(".tmp-*"))
@@ -571,8 +572,9 @@ def test_ten_thousand_generations(
     rotated(box, keys)
     fingerprints = many(box, 10_000)
     copy = Box(tmp_path / "copies")
-    calls: dict[str, Callable[[], object]] = {name: (lambda call=call: call(box, keys)) for name, call in CALLS.items()
-                                              if name not in ("mirrored", "revoked", "pruned")}
+    calls: dict[str, Callable[[], object]] = {
+        name: functools.partial(call, box, keys) for name, call in CALLS.items() if name not in ("mirrored", "revoked", "pruned")
+    }
     calls["required"] = lambda: box("staged", required_fingerprints=fingerprints)
     calls["seen"] = lambda: box("staged", in_use_fingerprints=fingerprints)
     calls["mirrored"] = lambda: copy("mirrored", source=_source(box))

@@ -169,6 +169,23 @@ def test_a_copy_of_nothing_is_none_even_if_the_replica_took_it() -> None:
     assert rows[0]["message"] == f"The vault host did not hand its keys over: {UNREACHABLE['msg']}"
 
 
+def test_what_was_recovered_is_told() -> None:
+    rows = [{"fingerprint": A, "state": "retired", "missing": True}, {"fingerprint": B, "state": "current", "missing": False}]
+    aside = [{"file": "a.pem", "now": "a.pem.damaged-01234567", "why": "It cannot be opened."}]
+    results: list[Row] = [
+        {"item": "default", "changed": True, "generations": rows, "recovery": {"put_aside": aside, "lost": [A]}},
+        {"item": "whole", "changed": False, "generations": [], "recovery": {"put_aside": [], "lost": []}},
+        {"item": "lost", "msg": "There is no key file."},
+    ]
+    assert keyrings.recovered_lines(results) == [
+        f"key default: recovered, generations: {A} retired (its private key is lost), {B} current",
+        "key default: a.pem is now a.pem.damaged-01234567: It cannot be opened.",
+        f"key default: numbers hold {A}, whose private key is not here",
+        "key whole: is not damaged, generations: none",
+        "key lost: not recovered",
+    ]
+
+
 def test_what_was_restored_is_told() -> None:
     results = [answer("default", changed=True), answer("partner", "D:pending"), {"item": "lost", **FAILED}]
     assert keyrings.restored_lines(results) == [

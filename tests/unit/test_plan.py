@@ -780,3 +780,11 @@ def test_who_shares_a_key_that_was_changed_tells_what_it_holds_now() -> None:
     done = plans.wave_done({"numbers": [{**sent("a"), **shared}]}, 1, ["a"], [])
     found = {row["name"]: row for row in plans.final_rows(rows, [done], {}, {"default": "stopped"})}
     assert what(found["b"], "outcome", "after", "certain") == ("skipped", C, True)
+
+
+def test_what_the_numbers_of_a_key_hold_counts_as_often_as_they_hold_it() -> None:
+    fleet = [{"name": name, "key_name": "other" if name == "e" else "default"} for name in "abcde"]
+    held = {"a": A, "b": B, "c": A, "d": None, "e": C}
+    read = [{"name": name, "outcome": "read", "fingerprint": fingerprint} for name, fingerprint in held.items()]
+    assert plans.held_by(fleet, read, "default") == [A, B, A]
+    assert plans.held_by(fleet, [{**row, "outcome": "failed"} for row in read], "default") == []
