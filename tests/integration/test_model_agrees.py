@@ -85,6 +85,10 @@ class Alike:
     def __init__(self, world: World) -> None:
         self._world = world
         self._names: dict[str, str] = {}
+        for key_name in ("default", "partner"):  # lists of fingerprints have no order that is the same in both worlds
+            for row in world.ring(key_name):
+                self._name("key", row["fingerprint"])
+                self._name("file", row["id"])
 
     def of(self, document: t.Any) -> str:
         """Return a document as text; lists of text are sorted, as their order can be that of fingerprints."""
