@@ -20,7 +20,7 @@ from tests.model.machine import Estate
 from tests.model.oracle import Oracle
 from tests.model.world import Run, World
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "70"))
 Record = t.Callable[[str, object], None]
 
 

@@ -85,6 +85,10 @@ class Alike:
     def __init__(self, world: World) -> None:
         self._world = world
         self._names: dict[str, str] = {}
+        for key_name in ("default", "partner"):  # lists of fingerprints have no order that is the same in both worlds
+            for row in world.ring(key_name):
+                self._name("key", row["fingerprint"])
+                self._name("file", row["id"])
 
     def of(self, document: t.Any) -> str:
         """Return a document as text; lists of text are sorted, as their order can be that of fingerprints."""
@@ -107,9 +111,9 @@ class Alike:
         places = {str(self._world.folder): "FOLDER", self._world.box.base_url: "API", self._world.endpoints.url: "ENDPOINTS"}
         for place, name in places.items():
             text = text.replace(place, name)
-        text = re.sub(r"\d{8}T\d{6}Z-\d{6}", "RUN", text)
         text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", lambda match: self._name("key", match.group()), text)
         text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{16}", lambda match: self._name("file", match.group()), text)
+        text = re.sub(r"\d{8}T\d{6}Z-\d{6}", "RUN", text)
         return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
 
     def _name(self, kind: str, value: str) -> str:

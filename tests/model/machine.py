@@ -229,22 +229,34 @@ class Estate(RuleBasedStateMachine):
     # -- check mode, and the end
 
     @precondition(lambda self: not self.under_way)
-    @rule(force=st.booleans(), waves=st.sampled_from([["100%"], [1]]))
-    def check_mode_predicts(self, force: bool, waves: list[t.Any]) -> None:
-        options = {"encryption_keys_force": force, "encryption_keys_waves": waves}
-        self._predict(**options)
+    @rule(kind=st.sampled_from(["main", "revoke", "rollback"]), index=st.integers(0, 3), key_name=st.sampled_from(KEY_NAMES),
+          limit=st.integers(0, 3), options=_OPTIONS)
+    def check_mode_predicts(self, kind: str, index: int, key_name: str, limit: int, options: dict[str, t.Any]) -> None:
+        """Check mode changes nothing, and where nothing is ill, tells what the run then does."""
+        rows = [row["fingerprint"] for row in self.world.ring(key_name) if row["state"] == "retired" or kind == "revoke"]
+        given: dict[str, t.Any] = {name: value for name, value in options.items() if kind == "main" or name.endswith("waves")}
+        if kind != "main" and not rows:
+            return
+        if kind == "revoke":
+            given["encryption_keys_revoke"] = rows[index % len(rows)]
+            self.oracle.revoked.add(rows[index % len(rows)])
+        elif kind == "rollback":
+            given["encryption_keys_rollback_to"] = rows[index % len(rows)]
+        elif limit:
+            given["limit"] = ",".join(["vault", *self.world.inventory[:limit]])
+        self._predict("rollback" if kind == "rollback" else "main", **given)
 
-    def _predict(self, **options: t.Any) -> None:
+    def _predict(self, entry: str, **options: t.Any) -> None:
         before, posts = self.oracle.files(), len(self.world.box.posts)
-        predicted = self.world.run(check_mode=True, **options)
-        assert (self.oracle.files(), len(self.world.box.posts)) == (before, posts), "check mode changed something"
         faulty = any(self.world.box._api.faults._queues.values())
         ill = [one for one in self.world.endpoints.programs.values() if one.stuck or one.down]
-        healthy = not (faulty or ill or self.world.full_disks)
-        run = self.world.run(**options)
+        predicted = self.world.run(entry, check_mode=True, **options)
+        assert (self.oracle.files(), len(self.world.box.posts)) == (before, posts), "check mode changed something"
+        run = self.world.run(entry, **options)
         self.oracle.note_end(run)
-        if healthy:
+        if not (faulty or ill or self.world.full_disks):
             assert run.outcomes == predicted.outcomes, (predicted.message, run.message)
+            assert promoted_by(run) == promoted_by(predicted), (predicted.message, run.message)
 
     @rule()
     def settle(self) -> None:
@@ -285,3 +297,7 @@ class Estate(RuleBasedStateMachine):
     def _name(self, index: int) -> str:
         return self.world.inventory[index % len(self.world.inventory)]
 
+
+def promoted_by(run: Run) -> dict[str, bool]:
+    """Return of each key whether a run promoted it, or would."""
+    return {key["name"]: key["promoted"] for key in run.report.get("keys", [])}

@@ -287,7 +287,8 @@ class World:
         scope = Scope({}, given, role, inventory, defaults, {name: Plain(value) for name, value in magic.items()})
         play = Play(ROLE, "vault", self._modules(), check_mode)
         known = {name: {row["fingerprint"] for row in self.ring(name)} for name in ("default", "partner")}
-        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, list(self.inventory), known, play.run(entry, scope))
+        steps = play.run(entry, scope)
+        run = Run(next(self._run_numbers), entry, play, scope, given, self.now, list(self.inventory), known, steps)
         self.runs.append(run)
         return run
 

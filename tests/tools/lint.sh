@@ -16,7 +16,7 @@ echo "ruff"
 ruff check .
 echo "mypy"
 MYPYPATH="$tree" mypy -p ansible_collections.waba.flows.plugins
-MYPYPATH="$tree:tests/tools" mypy docs/examples docs/docsite tests/sandbox tests/awx tests/tools tests/conftest.py tests/fleet.py tests/install.py tests/documentation.py tests/demo tests/benchmarks tests/integration tests/slow tests/browser tests/fuzz tests/unit/*.py
+MYPYPATH="$tree:tests/tools" mypy docs/examples docs/docsite tests/sandbox tests/awx tests/tools tests/conftest.py tests/fleet.py tests/install.py tests/documentation.py tests/demo tests/benchmarks tests/integration tests/model tests/slow tests/soak tests/browser tests/fuzz tests/unit/*.py
 echo "ansible-lint"
 ANSIBLE_COLLECTIONS_PATH="$PWD/$tree" ansible-lint --offline --profile production
 echo "antsibull-changelog"
