@@ -23,7 +23,6 @@ from ansible_collections.waba.flows.plugins.module_utils._budget import Budget
 from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
 from ansible_collections.waba.flows.plugins.module_utils._http import Deadline, Job, Transport
 from ansible_collections.waba.flows.plugins.module_utils._options import connection_of
-from ansible_collections.waba.flows.plugins.module_utils._argspec import CONNECTION
 from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider, make_provider
 from ansible_collections.waba.flows.plugins.module_utils._reconcile import PublishedKey
 from ansible_collections.waba.flows.tests.unit.helpers import module_params

@@ -39,6 +39,12 @@ from ansible_collections.waba.flows.tests.unit.keyring_box import (
 
 FIXTURES = (box_fixture, maker_fixture, unchecked_keys_fixture)  # for pytest to find
 NUMBER = "+919900000001"
+
+
+def short_key() -> KeyPair:
+    return KeyPair(rsa.generate_private_key(65537, 1024))  # noqa: S505 (that is what is refused)
+
+
 STATE_DAMAGE: dict[str, Callable[[Path], object]] = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:700]),
     "empty": lambda path: path.write_bytes(b""),
@@ -56,7 +62,7 @@ KEY_DAMAGE: dict[str, Callable[[Path, Keys], object]] = {
     "empty": lambda path, keys: path.write_bytes(b""),
     "binary": lambda path, keys: path.write_bytes(bytes(range(256)) * 8),
     "another passphrase": lambda path, keys: path.write_text(keys.b.private_pem("another passphrase")),
-    "too short": lambda path, keys: path.write_text(KeyPair(rsa.generate_private_key(65537, 1024)).private_pem(PASSPHRASE)),
+    "too short": lambda path, keys: path.write_text(short_key().private_pem(PASSPHRASE)),
     "folder": lambda path, keys: to_folder(path),
     "pipe": lambda path, keys: to_pipe(path),
     "gone": lambda path, keys: path.unlink(),

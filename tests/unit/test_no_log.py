@@ -110,6 +110,11 @@ Loader.add_constructor("!unsafe", lambda loader, node: node.value)
 FILES = [*sorted(ROLES.glob("*/tasks/*.yml")), *sorted((ROOT / "playbooks").glob("*.yml"))]
 
 
+def documents(path: Path) -> t.Any:
+    """Return what a file of tasks or plays holds."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 (a SafeLoader)
+
+
 def own_text(task: Task) -> str:
     """Return what a task itself has templated: all but the tasks within it."""
     return repr({name: value for name, value in task.items() if name not in ("block", "rescue", "always", "tasks")})
@@ -117,7 +122,7 @@ def own_text(task: Task) -> str:
 
 @pytest.mark.attack("secret", "tasks of roles and playbooks that handle a secret and are not under no_log")
 def test_every_task_that_handles_a_secret_is_under_no_log(record_property: t.Callable[[str, object], None]) -> None:
-    tasks = [(path, task) for path in FILES for task in tasks_of(yaml.load(path.read_text(encoding="utf-8"), Loader))]
+    tasks = [(path, task) for path in FILES for task in tasks_of(documents(path))]
     handling = [(path.name, task) for path, task in tasks if HANDLES.search(own_text(task))]
     shown = [
         (name, task["name"]) for name, task in handling
@@ -132,7 +137,7 @@ def test_every_task_that_handles_a_secret_is_under_no_log(record_property: t.Cal
 def test_tasks_that_check_secrets_do_not_name_their_values() -> None:
     """Those that are not under no_log, as nobody could see then what is wrong."""
     for path in FILES:
-        for task in tasks_of(yaml.load(path.read_text(encoding="utf-8"), Loader)):
+        for task in tasks_of(documents(path)):
             if task.get("name") in HARMLESS_TASKS and "ansible.builtin.assert" in task:
                 told = str(task["ansible.builtin.assert"]["fail_msg"])
                 templates = [text for text in re.findall(r"{{.*?}}", told) if "map(attribute='msg')" not in text]

@@ -25,8 +25,8 @@ from ansible_collections.waba.flows.plugins.module_utils._http import (
     Transport,
     _usage,
 )
-from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.plugins.module_utils._providers._cloud_api import parse_error
+from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.tests.unit.heard import SECRET, Listener, listeners, read_law, write_law
 from ansible_collections.waba.flows.tests.unit.helpers import Clock, Keys
 from ansible_collections.waba.flows.tests.unit.laws import headers_law, message_law
