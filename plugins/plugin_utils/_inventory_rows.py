@@ -149,7 +149,10 @@ def serves(endpoint: Row, key_name: str) -> bool:
 
 def _check(validator: ArgumentSpecValidator, given: Row) -> Row:
     """Return the options as the modules will have them. Raises HostProblem."""
-    result = validator.validate(given)
+    try:
+        result = validator.validate(given)
+    except OverflowError:  # of Ansible's own, where an infinite number is to be a whole one
+        raise HostProblem("One of the host variables whatsapp_… is a number beyond reckoning.") from None
     if result.error_messages:
         raise HostProblem(f"The host variables whatsapp_… are not as the modules need them: {'; '.join(result.error_messages)}.")
     return t.cast(Row, result.validated_parameters)

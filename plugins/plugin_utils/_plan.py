@@ -211,7 +211,8 @@ def wave_sizes(sizes: t.Sequence[t.Any]) -> list[tuple[int, bool]]:
     for size in as_list(sizes):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(%?)\s*", str(size))
         if match is None or int(match.group(1)) < 1 or (match.group(2) and int(match.group(1)) > 100):
-            raise StepError(f"encryption_keys_waves: '{size}' is not a number from 1 on, or a percentage from 1% to 100%.")
+            shown = str(size)[:60]
+            raise StepError(f"encryption_keys_waves: '{shown}' is not a number from 1 on, or a percentage from 1% to 100%.")
         found.append((int(match.group(1)), bool(match.group(2))))
     if not found:
         raise StepError("encryption_keys_waves is empty; for all numbers at once set it to ['100%'].")

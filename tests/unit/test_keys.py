@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ansible_collections.waba.flows.plugins.module_utils import _keys
-from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, MissingLibrary
+from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, MissingLibrary, version_tuple
 from ansible_collections.waba.flows.plugins.module_utils._keys import (
     PublicKey,
     fingerprint_hex16,
@@ -204,6 +204,8 @@ REFUSED: dict[str, tuple[t.Callable[[Keys, dict[str, t.Any]], str], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusal_says_what_was_given_and_quotes_nothing(case: str, keys: Keys, odd: dict[str, t.Any]) -> None:
+    if case == "pss" and version_tuple(_keys.CRYPTOGRAPHY_VERSION or "") < (35,):
+        pytest.skip("this version of cryptography cannot tell what it is")
     make, why = REFUSED[case]
     text = make(keys, odd)
     with pytest.raises(InvalidKey, match=why) as caught:

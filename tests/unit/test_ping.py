@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.waba.flows.plugins.module_utils import _http, _keys
 from ansible_collections.waba.flows.plugins.module_utils._argspec import PING_SPEC
-from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions, MissingLibrary
+from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions, MissingLibrary, version_tuple
 from ansible_collections.waba.flows.plugins.module_utils._ping import run_ping
 from ansible_collections.waba.flows.tests.unit.helpers import (
     Clock,
@@ -492,6 +492,8 @@ def test_giving_up_the_check_is_warned_of(certificate: tuple[str, str], keys: Ke
 ])
 def test_wrong_options(options: Params, why: str, keys: Keys) -> None:
     given = {"url": "https://127.0.0.1:9/x", "business_public_key": keys.a.pem, **options}
+    if " " in str(given["url"]) and version_tuple(_http.REQUESTS_VERSION or "") < (2, 28):
+        pytest.skip("this version of requests looks for the address of any name")
     with pytest.raises(InvalidOptions) as caught:
         run_ping(module_params(PING_SPEC, **given))
     assert why in str(caught.value)
