@@ -525,6 +525,7 @@ def test_the_state_file(box: Box, keys: Keys, maker: Maker) -> None:
     assert second["created_at"] == second["promoted_at"] == "2026-03-11T12:00:00Z"
 
 
+@pytest.mark.attack("durable", "the order of the system calls of a call that makes a key")
 def test_a_key_file_is_durable_before_the_state_names_it(box: Box, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     rename, fsync = os.rename, os.fsync
@@ -723,6 +724,7 @@ DAMAGE: dict[str, t.Callable[[str], bytes]] = {
 }
 
 
+@pytest.mark.attack("recovered", "keyring.json cut, emptied, binary, of another form, deleted, or not a file")
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_damaged_state_file_is_refused_and_nothing_is_touched(
