@@ -123,7 +123,7 @@ def foreign_rights(path: str, readable: bool = True) -> str:
 
     Not C(readable): that others can read it is as bad. In a folder with the sticky bit others cannot change what is not theirs.
     """
-    status = os.lstat(path)
+    status = os.stat(path)
     others = 0o022 if readable else 0o077
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         return ""

@@ -1127,6 +1127,7 @@ def test_processes_that_deploy_at_once_end_as_one(host: Host, keys: Keys) -> Non
 
 
 @pytest.mark.usefixtures("_unsynced")
+@pytest.mark.attack("resumed", "SIGKILL after each system call of each deployment to an endpoint host")
 @pytest.mark.parametrize("case", KILLED)
 def test_sigkill_is_made_good_by_the_next_call(case: str, host: Host, keys: Keys) -> None:
     first = list(KILLED).index(case) % 7  # so that all kinds of system calls have their turn

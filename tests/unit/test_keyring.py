@@ -725,6 +725,7 @@ DAMAGE: dict[str, t.Callable[[str], bytes]] = {
 }
 
 
+@pytest.mark.attack("recovered", "keyring.json cut, emptied, binary, of another form, deleted, or not a file")
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_damaged_state_file_is_refused_and_nothing_is_touched(

@@ -157,12 +157,18 @@ def test_a_keyring_s_folder_that_is_a_link_is_refused(check_mode: bool, box: Box
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_a_path_that_leads_through_a_link_is_followed(box: Box, keys: Keys, maker: Maker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["parent", "path"])
+def test_a_path_that_leads_through_a_link_is_followed(place: str, box: Box, keys: Keys, maker: Maker, tmp_path: Path) -> None:
     """Where the keyrings are kept is their owner's to say."""
-    (tmp_path / "elsewhere").mkdir()
-    box.path.parent.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "keys").mkdir(parents=True)
+    if place == "parent":
+        box.path.parent.symlink_to(tmp_path / "elsewhere")
+    else:
+        box.path.parent.mkdir()
+        box.path.symlink_to(tmp_path / "elsewhere" / "keys")
     assert box()["changed"] is True
     assert (tmp_path / "elsewhere" / "keys" / "default" / "keyring.json").exists()
+    assert box()["changed"] is False
 
 
 @pytest.mark.attack("secret", "hard links to the files of a keyring, and links under the names of its temporary files")

@@ -26,6 +26,7 @@ FIXTURES = (box_fixture, unchecked_keys_fixture, maker_with_spare_keys_fixture, 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
 
 
+@pytest.mark.attack("resumed", "SIGKILL after each system call of each call of the keyring")
 @pytest.mark.parametrize("name", CASES)
 def test_sigkill_is_made_good_by_the_next_call(name: str, box: Box, keys: Keys, maker: Maker) -> None:
     first = list(CASES).index(name) % 9  # so that all kinds of system calls have their turn
