@@ -28,7 +28,7 @@ def public_pem(key: rsa.RSAPrivateKey) -> str:
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
-@functools.lru_cache(512)
+@functools.lru_cache(256)
 def opened(pem: bytes, passphrase: str) -> rsa.RSAPrivateKey | None:
     """Return the private key that a passphrase opens, or None. Cached, as it takes 30 ms."""
     if b"BEGIN ENCRYPTED PRIVATE KEY" not in pem:
@@ -39,7 +39,7 @@ def opened(pem: bytes, passphrase: str) -> rsa.RSAPrivateKey | None:
         return None
 
 
-@functools.lru_cache(512)
+@functools.lru_cache(256)
 def opened_fingerprint(pem: bytes, passphrase: str) -> str | None:
     """Return the fingerprint of the private key that a passphrase opens, or None."""
     key = opened(pem, passphrase)

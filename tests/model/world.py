@@ -52,7 +52,7 @@ _OMIT = "__omit_place_holder__"
 Work = t.Callable[[Values, bool], Result]
 
 
-@functools.lru_cache(512)
+@functools.lru_cache(256)
 def _loaded(pem: bytes, passphrase: str | None) -> PrivateKey:
     return load_private_key(pem, passphrase, "")
 
