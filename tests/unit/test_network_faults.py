@@ -137,6 +137,7 @@ def some(choose: t.Callable[[Fault], bool]) -> pytest.MarkDecorator:
 
 @pytest.mark.attack("deadline", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
 @pytest.mark.attack("understood", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
+@pytest.mark.attack("secret", "answers that are cut, slow, malformed, refused or not the API's: a table of faults")
 @some(lambda fault: True)
 def test_reading_ends_in_time_and_says_why(fault: Fault, rude: Rude) -> None:
     rude.breaks(fault)
