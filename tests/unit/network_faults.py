@@ -155,7 +155,7 @@ FAULTS = [
     Fault("UTF-16", _document('{"data": []}'.encode("utf-16")), RUBBISH, ping=END),
     Fault("a byte order mark", _end_well(lambda body: well(b"\xef\xbb\xbf" + body)), RUBBISH, ping=END),
     Fault("a member twice",
-          _say(lambda body: well(body[:-1] + b', "data": [], "success": true, "success": true}')), RUBBISH, ping=END),
+          _end_well(lambda body: well(body[:-1] + b', "data": [], "success": true, "success": true}')), RUBBISH, ping=END),
     Fault("half of JSON", _document(b'{"data": ['), RUBBISH, ping=END),
     Fault("a list", _document([]), RUBBISH, ping=END, again=True),
     Fault("null", _document(None), RUBBISH, ping=END),

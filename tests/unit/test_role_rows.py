@@ -90,7 +90,7 @@ def test_keyrings(ring_box: Box) -> None:
     ring_box("present")
     found = ring_box("staged", force=True, lease_owner="me")
     built = role_rows.answer("default", "A:current B:pending")
-    assert set(found) - set(built) == {"name", "folder", "diff"}
+    assert set(found) - set(built) == {"name", "folder", "diff", "recovery"}
     assert set(built) - set(found) == {"item"}
     assert [set(row) for row in found["generations"]] == [set(row) for row in built["generations"]]
     assert set(found["to_publish"]) == set(built["to_publish"])
