@@ -73,12 +73,12 @@ class Rig:
         """Both numbers, as the modules for many take them."""
         return [{**self.options, "phone_number_id": self.number}, {**self.other_options, "phone_number_id": self.other}]
 
-    def info(self) -> Params:
-        return run_info(module_params(INFO_SPEC, phone_numbers=self.rows))
+    def info(self, **more: t.Any) -> Params:
+        return run_info(module_params(INFO_SPEC, phone_numbers=self.rows, **more))
 
-    def fleet(self, key: KeyPair, rows: list[Params] | None = None) -> Params:
+    def fleet(self, key: KeyPair, rows: list[Params] | None = None, **more: t.Any) -> Params:
         """Set the key of both numbers, or of those that the rows describe."""
-        return run_many(module_params(FLEET_SPEC, phone_numbers=rows or self.rows, business_public_key=key.pem), False)
+        return run_many(module_params(FLEET_SPEC, phone_numbers=rows or self.rows, business_public_key=key.pem, **more), False)
 
     def faults(self, kind: str, **members: t.Any) -> None:
         self.box.fault(self.number, kind, **members)

@@ -245,7 +245,7 @@ def test_no_secret_is_in_a_result(rig: Rig, keys: Keys, fault: Params, monkeypat
     echo = " ".join(rig.secrets)
     if fault:
         rig.faults(**{**fault, "times": -1, **({"message": f"no: {echo}"} if fault["kind"] == "error" else {})})
-    results = [rig.set(keys.a, retries=0, total_timeout=5.0), rig.info(), rig.fleet(keys.a)]
+    results = [rig.set(keys.a, retries=0), rig.info(retries=0), rig.fleet(keys.a, retries=0)]
     rig.box.clear()
     for name, value in rig.bad_environment.items():
         monkeypatch.setenv(name, value)
