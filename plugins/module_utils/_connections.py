@@ -192,6 +192,8 @@ if LIBRARY:
 
         def proxy_manager_for(self, *arguments: t.Any, **options: t.Any) -> t.Any:
             manager = super().proxy_manager_for(*arguments, **options)
-            if isinstance(manager, ProxyManager):  # a SOCKS proxy has connections of its own
+            if isinstance(manager, ProxyManager):
                 manager.pool_classes_by_scheme = _POOLS
+            else:  # a SOCKS proxy has connections of its own, which do not tell what was sent
+                _CURRENT.attempt.unsent = False
             return manager

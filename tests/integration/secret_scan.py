@@ -247,5 +247,3 @@ def leaks(texts: t.Mapping[str, str], secrets: t.Mapping[str, str]) -> dict[str,
     scanner = Scanner(secrets)
     found = {place: scanner.find(text) for place, text in texts.items()}
     return {place: names for place, names in found.items() if names}
-
-

@@ -66,4 +66,3 @@ class DoomedOs:
             return self._doom.call(original, *arguments, **options)
 
         return call
-

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
+from ansible_collections.waba.flows.plugins.module_utils import _connections
 from tests.sandbox import Sandbox
 
 from .crashes import Doom
@@ -40,7 +40,7 @@ class _Received:
         self.raw_path = f"{parts.path}?{parts.query}"
         self.scheme, self.host = parts.scheme, parts.netloc
         self.headers = CaseInsensitiveDict(request.headers)
-        self.content_type = str(self.headers.get("Content-Type", "")).split(";")[0]
+        self.content_type = str(self.headers.get("Content-Type", "")).split(";", maxsplit=1)[0]
         self._body = request.body or b""
 
     async def post(self) -> dict[str, str]:
@@ -64,14 +64,15 @@ class Wire:
         self.real = real
         self._doom, self._box, self._endpoints = doom, box, endpoints
 
-    def adapter(self) -> type[HTTPAdapter]:
+    def adapter(self) -> type[_connections.BoundedAdapter]:
         """Return an adapter of requests for code whose run can die: before the request, or when it was carried out."""
         wire = self
 
-        class Adapter(HTTPAdapter):
+        class Adapter(_connections.BoundedAdapter):
             def send(self, request: requests.PreparedRequest, *arguments: t.Any, **options: t.Any) -> requests.Response:
                 if wire.real:
                     return t.cast(requests.Response, wire._doom.call(super().send, request, *arguments, **options))
+                _connections._CURRENT.attempt.unsent = False
                 status, headers, body = wire._doom.call(wire._answer, request)
                 raw = urllib3.HTTPResponse(io.BytesIO(body), headers, status, preload_content=False)
                 return self.build_response(request, raw)

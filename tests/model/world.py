@@ -186,7 +186,7 @@ class World:
         for owner, name, value in (
             *((module, "os", own_os) for module in (_files, _keyring, _endpoint_keys)),
             *((module, "load_private_key", _load) for module in (_keyring, _keyring_options, _keyring_run, _endpoint_keys)),
-            (_http, "HTTPAdapter", self.wire.adapter()),
+            (_http, "BoundedAdapter", self.wire.adapter()),
             (_keyring, "generate_private_key", self._generate),
             (_ping, "generate_private_key", lambda: PrivateKey(pooled(_STRAY))),
             (serialization, "load_pem_private_key", unchecked_load()),

@@ -116,8 +116,8 @@ FAULTS = [
     Fault("a drip of a chunk's size", _drip_after(
         lambda body: _head("Transfer-Encoding: chunked"), lambda body: b"1;" + b"x" * 9999), OVER, slow=True),
     Fault("a drip of trailers", _drip_after(
-        lambda body: _head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", lambda body: b"X-A: b\r\n" * 999), OVER,
-          slow=True),
+        lambda body: _head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", lambda body: b"X-A: b\r\n" * 999),
+        OVER, slow=True),
     Fault("100 Continue without end", lambda wire, body: wire.again_and_again(b"HTTP/1.1 100 Continue\r\n\r\n", 0.01), OVER,
           slow=True),
     # -- lengths and chunks

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from ansible_collections.waba.flows.plugins.module_utils import _connections
 from ansible_collections.waba.flows.plugins.module_utils._argspec import INFO_SPEC, SINGLE_SPEC
@@ -422,3 +423,13 @@ def wait_until(happened: t.Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.attack("accounted", "proxies that refuse, answer for the API, break off, drip or are not there")
+def test_through_a_socks_proxy_nobody_knows_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connections are not ours, so that a request may have arrived, whatever goes wrong."""
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", lambda *arguments, **options: object())
+    with _connections.attempt_of(1.0, lambda: 1.0) as attempt:
+        assert attempt.unsent
+        _connections.BoundedAdapter().proxy_manager_for("socks5://127.0.0.1:1")
+    assert not attempt.unsent
