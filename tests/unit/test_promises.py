@@ -58,3 +58,19 @@ def test_an_attack_without_a_result_is_missed(
     assert promises.main() == 1
     assert "an attack on the promise 'durable'" in capsys.readouterr().out
     assert not promises.PAGE.exists()
+
+
+def test_the_page_tells_of_every_attack_in_the_code_and_of_no_other() -> None:
+    told = set()
+    names = {sentence: name for name, sentence in promises.promises_in(promises.TESTS).items()}
+    for section in promises.PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        title, *lines = section.splitlines()
+        rows = [line for line in lines if line.startswith("| ") and line.count(" | ") == 4]
+        told |= {(names[title], row.split(" | ")[0].removeprefix("| ")) for row in rows[1:]}
+    assert told == set(promises.attacks_in_code()), "run: make test slow fuzz soak promises"
+
+
+def test_no_promise_of_the_page_is_broken_or_untried() -> None:
+    rows = [row.split(" | ") for row in promises.PAGE.read_text(encoding="utf-8").splitlines() if row.count(" | ") == 4]
+    assert len(rows) > 100
+    assert [row[0] for row in rows if "failed" in row[3] or (row[2] == "0" and "skipped" not in row[3])] == []
