@@ -153,8 +153,12 @@ class _Bounded:
 
         # The system's resolver cannot be told how long it may take, nor be stopped.
         thread = threading.Thread(target=resolve, daemon=True)
-        thread.start()
-        thread.join(attempt.left())
+        try:
+            thread.start()
+        except RuntimeError:  # as many threads as the machine allows: then it takes its time
+            resolve()
+        else:
+            thread.join(attempt.left())
         if not found:
             raise ConnectTimeoutError(self, "The name was not resolved in time")
         if isinstance(found[0], Exception):

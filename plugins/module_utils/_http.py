@@ -231,9 +231,19 @@ def _watch_parent() -> t.Callable[[], bool]:
     """
     forked = sys.modules.get("multiprocessing.process")
     parent = forked.parent_process() if forked else None
-    if parent is None or parent.pid != os.getppid():
+    if parent is None or (parent.pid != os.getppid() and _is_there(parent.pid)):  # the latter is a parent that never was one
         return lambda: False
     return lambda: os.getppid() != parent.pid
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 class Transport:
@@ -441,6 +451,11 @@ class HttpClient:
                     f"The connection to {host_only(request.url)} broke: {self.redact(_root_cause(error))[:200]}.", "Run again.",
                     outcome_unknown=not attempt.unsent,
                 ) from None
+            except ValueError:  # of a proxy's user and password that no URL or header can have
+                if not attempt.unsent:
+                    raise
+                raise InvalidOptions("The proxy of the environment cannot be used: its URL is malformed.",
+                                     "Correct it; user and password have to be percent-encoded, in Latin-1.") from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(response.status_code, headers, body, decode(body), self._clock() - started)
         usage = _usage(headers)

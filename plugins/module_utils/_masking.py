@@ -86,15 +86,24 @@ def masked(text: str, secrets: t.Iterable[str]) -> str:
 def _without_pieces(text: str, form: Form) -> str:
     """A run of the shortest length holds one of the blocks that the form divides into, and is found by it."""
     size = max(1, (form.shortest + 1) // 2)
+    runs = set()
     for start in range(0, len(form.text) - size + 1, size):
         block = form.text[start:start + size]
         at = text.find(block)
         while at >= 0:
-            begin, end = _run(text, at, form.text, start, size)
-            if end - begin >= form.shortest:
-                text, at = text[:begin] + MASK + text[end:], begin + len(MASK) - 1
+            runs.add(_run(text, at, form.text, start, size))
             at = text.find(block, at + 1)
-    return text
+    return _without(text, sorted(run for run in runs if run[1] - run[0] >= form.shortest))
+
+
+def _without(text: str, runs: t.Iterable[tuple[int, int]]) -> str:
+    """Return a text with a mask for each run; built once, so that a text of nothing but runs costs no more than its length."""
+    kept, done = [], 0
+    for begin, end in runs:
+        if begin >= done:
+            kept += [text[done:begin], MASK]
+        done = max(done, end)
+    return "".join([*kept, text[done:]])
 
 
 def _run(text: str, at: int, form: str, start: int, size: int) -> tuple[int, int]:

@@ -10,11 +10,14 @@ import contextlib
 import datetime
 import json
 import multiprocessing
+import os
 import socket
 import threading
 import time
+import types
 import typing as t
 from collections.abc import Iterator
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +25,7 @@ import requests
 
 from ansible_collections.waba.flows.plugins.module_utils import _connections
 from ansible_collections.waba.flows.plugins.module_utils._argspec import INFO_SPEC, SINGLE_SPEC
+from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions
 from ansible_collections.waba.flows.plugins.module_utils._http import HttpClient, HttpOptions, Request, Transport
 from ansible_collections.waba.flows.plugins.module_utils._runs import run_info, run_single
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, Recorder, make_job, module_params
@@ -408,6 +412,26 @@ def test_a_worker_stops_when_the_process_that_made_it_was_killed(keys: Keys) -> 
         assert 10 < len(server.heard) == heard < 150
 
 
+@pytest.mark.attack("accounted", "SIGKILL to ansible-playbook while its worker calls the API")
+def test_a_worker_whose_parent_was_gone_before_it_began_sends_nothing() -> None:
+    forking = multiprocessing.get_context("fork")
+    here, there = forking.Pipe()
+
+    def worker(parent: int) -> None:
+        wait_until(lambda: os.getppid() != parent)
+        there.send(Transport().abandoned())
+
+    def playbook() -> None:
+        forking.Process(target=worker, args=(os.getpid(),)).start()
+        os._exit(0)
+
+    parent = forking.Process(target=playbook)
+    parent.start()
+    parent.join()
+    assert here.poll(10)
+    assert here.recv() is True
+
+
 def test_a_worker_whose_parent_lives_works_to_its_end(keys: Keys) -> None:
     with RudeServer(lambda heard: NO_KEY) as server:
         rows = [{"phone_number_id": str(int(NUMBER) + index)} for index in range(5)]
@@ -433,3 +457,21 @@ def test_through_a_socks_proxy_nobody_knows_what_was_sent(monkeypatch: pytest.Mo
         assert attempt.unsent
         _connections.BoundedAdapter().proxy_manager_for("socks5://127.0.0.1:1")
     assert not attempt.unsent
+
+
+@pytest.mark.attack("understood", "proxies that refuse, answer for the API, break off, drip or are not there")
+@pytest.mark.parametrize("password", ["%E2%82%AC", "p[w"])
+def test_a_proxy_whose_password_cannot_be_sent(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://user:{password}@127.0.0.1:9")
+    with pytest.raises(InvalidOptions, match="proxy of the environment") as caught:
+        client().call(Request("GET", "http://api.test/x"), lambda answer: None, make_job())
+    assert password not in str(caught.value)
+
+
+@pytest.mark.attack("accounted", "hosts that cannot be reached: refused, unresolved, silent, on some addresses or on all")
+def test_without_a_thread_to_spare_names_are_resolved_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = types.SimpleNamespace(_dns_host="localhost", port=80)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("can't start new thread")))
+        found = _connections._Bounded._addresses(t.cast(t.Any, connection), _connections.Attempt(1.0, lambda: 1.0))
+    assert "127.0.0.1" in found

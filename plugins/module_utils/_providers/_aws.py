@@ -35,7 +35,7 @@ from .._errors import (
 from .._http import HttpClient, Job, check_base_url, decode, wait_asked
 from .._reconcile import PublishedKey
 from ._base import Capabilities, Connection, Option, Provider
-from ._bodies import certain, published_of, unexpected
+from ._bodies import HEARD, certain, published_of, unexpected
 
 BOTO3_MINIMUM = "1.44.5"
 PROFILE = Option("profile")
@@ -124,7 +124,7 @@ class Aws(Provider):
         if isinstance(error, WabaError):
             return error
         exceptions = _load().exceptions
-        cause = self.http.redact(str(error))[:300]
+        cause = self.http.redact(str(error)[:HEARD])[:300]
         if isinstance(error, exceptions.ClientError):
             return self._api_error(error.response)
         unsent = (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError)
@@ -148,10 +148,10 @@ class Aws(Provider):
 
     def _api_error(self, response: dict[str, t.Any]) -> ApiError:
         error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
-        code, status = str(error.get("Code") or ""), int(metadata.get("HTTPStatusCode") or 0)
+        code, status = str(error.get("Code") or "")[:HEARD], int(metadata.get("HTTPStatusCode") or 0)
         own, headers = _meaning(code, status), _lower(metadata.get("HTTPHeaders", {}))
         return ApiError(
-            self.http.redact(str(error.get("Message") or "AWS names no reason"))[:500], http_status=status,
+            self.http.redact(str(error.get("Message") or "AWS names no reason")[:HEARD])[:500], http_status=status,
             code=self.http.redact(code)[:60] or None, own_meaning=own, wait=wait_asked(headers) if own.throttled else None,
         )
 

@@ -20,6 +20,8 @@ from .._reconcile import VALID, PublishedKey
 KEY = "business_public_key"
 STATUS = "business_public_key_signature_status"
 Redact = t.Callable[[str], str]
+# Characters of a text that are looked at, of which a message has a few hundred: a text of megabytes would cost seconds.
+HEARD = 4000
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -78,7 +80,7 @@ def said(value: t.Any, redact: Redact, longest: int = 500) -> str | None:
         text = value if isinstance(value, str) else json.dumps(value)  # within JSON, redact knows a secret
     except RecursionError:
         return "…"
-    return redact(text)[:longest]
+    return redact(text[:HEARD])[:longest]
 
 
 def unexpected(why: str) -> InvalidAnswer:
@@ -109,8 +111,9 @@ def api_error(
     code: t.Any = None, message: t.Any = None, details: t.Any = None,
 ) -> ApiError:
     """Return the error of a provider with codes of its own: C(meanings) by code or, where that is not known, by HTTP status."""
-    if isinstance(code, (str, int)) and redact(str(code)) != str(code):
-        code = redact(str(code))
+    if isinstance(code, (str, int)):
+        text = str(code)[:HEARD]
+        code = code if redact(text) == text else redact(text)
     if isinstance(code, str) and code.isascii() and code.isdigit():  # some gateways send numbers as text
         code = int(code[:9])
     known = code if isinstance(code, (str, int)) and not isinstance(code, bool) and code != "" else None
@@ -132,4 +135,4 @@ def bare_error(answer: Answer, redact: Redact, meanings: t.Mapping[str | int, Me
 
 def _text(value: t.Any, redact: Redact) -> str | None:
     """Return a text of the API's without secrets, and not without end."""
-    return redact(value)[:500] if isinstance(value, str) and value.strip() else None
+    return redact(value[:HEARD])[:500] if isinstance(value, str) and value.strip() else None
