@@ -44,16 +44,18 @@ from ansible_collections.waba.flows.plugins.plugin_utils._step_error import Step
 Rows = inventory.Rows
 
 
-def _fleet(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
+def _fleet(
+    hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, t.Any] | None = None
+) -> Rows:
     """Return the numbers that host variables describe, without their credentials."""
-    return inventory.public_rows(inventory.collect_numbers(hosts, hostvars))
+    return inventory.public_rows(inventory.collect_numbers(hosts, hostvars, credentials))
 
 
 def _numbers(
     hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, t.Any], plan: Rows | None = None
 ) -> Rows:
     """Return the numbers as the modules take them, with their credentials; with a plan, those to publish with their key."""
-    return inventory.for_module(inventory.collect_numbers(hosts, hostvars), credentials, plan)
+    return inventory.for_module(inventory.collect_numbers(hosts, hostvars, credentials), credentials, plan)
 
 
 def _all_metrics(document: t.Mapping[str, t.Any], path: str) -> str:
