@@ -84,7 +84,7 @@ def _words_among(secrets: set[str], names: t.Sequence[str]) -> set[str]:
 
 
 def _without_words(row: Row, given: Row, masking: set[str]) -> Row:
-    """Return the row of a number, as one with a problem where what it is given, with the shared ones, has one of these secrets."""
+    """Return the row of a number, as one with a problem where one of these secrets is its own, or shared with it."""
     wrong = next((option for option in _SECRETS if str(given.get(option) or "") in masking), None)
     if wrong is None:
         return row
@@ -269,7 +269,8 @@ def for_module(numbers: Rows, credentials: t.Mapping[str, t.Any], plan: Rows | N
     are tokens by WABA, as a mapping or JSON text. With a plan, only the numbers that need a POST, each with its key and
     compare-and-set.
     """
-    usable = [{k: v for k, v in row.items() if k != "key_name"} for row in _with_shared(numbers, credentials) if "problem" not in row]
+    usable = [{k: v for k, v in row.items() if k != "key_name"}
+              for row in _with_shared(numbers, credentials) if "problem" not in row]
     if plan is None:
         return usable
     wanted = {row["name"]: row for row in plan if row["publish"]}

@@ -193,8 +193,8 @@ def held_by(fleet: Rows, read: Rows, key_name: str) -> list[str]:
 def undecided(results: Rows, *, fleet: Rows, read: Rows, left_out: Rows, chosen: t.Container[str]) -> list[str]:
     """Return by line the damaged keyrings of which it cannot be told which key most numbers hold, as not all were read.
 
-    C(results) are predictions of what recovery changes. Numbers that no provider can be asked about are none of these, nor are keys
-    that somebody has C(chosen). C(left_out) are numbers that the run is not for.
+    C(results) are predictions of what recovery changes. Numbers whose provider cannot be asked need not be read, and keyrings
+    whose key somebody has C(chosen) need no number. C(left_out) are numbers that the run is not for.
     """
     known = {row["name"] for row in read if row["outcome"] in ("read", "unknown")}
     lines = []

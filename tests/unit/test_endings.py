@@ -232,7 +232,9 @@ def test_while_a_key_that_leaked_is_revoked_no_number_goes_back() -> None:
 
 
 @pytest.mark.attack("durable", "a key that is being rolled out is revoked or given up by another run, between waves")
-@pytest.mark.parametrize("why", [f"another run went on meanwhile: {C} is revoked", "its keyring could not be read again before a wave: x"])
+@pytest.mark.parametrize("why", [
+    f"another run went on meanwhile: {C} is revoked", "its keyring could not be read again before a wave: x",
+])
 def test_a_key_that_was_overtaken_is_not_undone(why: str) -> None:
     """Nor one whose vault host did not answer once: it may answer again when the numbers would go back."""
     result = answer("default")

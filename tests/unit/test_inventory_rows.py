@@ -166,13 +166,13 @@ def test_a_word_from_the_environment_is_the_problem_of_those_who_get_it(credenti
     given, = STEPS["numbers"](list(hosts), hostvars=hosts, credentials=credentials)
     assert given["name"] == "own"
     shop, own = STEPS["fleet"](list(hosts), hostvars=hosts, credentials=credentials)
-    assert shop["problem"].endswith("from the environment is no credential: it is too short, or a word of results or of a host's name.")
+    assert "from the environment is no credential: it is too short, or a word" in shop["problem"]
     assert "problem" not in own
 
 
 def test_credentials_of_the_environment_that_no_number_gets_are_no_problem() -> None:
     hosts = {"shop": prefixed({"phone_number_id": "1", "access_token": "a-token-0123"})}
-    row, = STEPS["fleet"](list(hosts), hostvars=hosts, credentials={"access_token": "set", "password": "set", "access_tokens": ""})
+    row, = STEPS["fleet"](list(hosts), hostvars=hosts, credentials={"access_token": "set", "password": "set"})
     assert "problem" not in row
 
 
