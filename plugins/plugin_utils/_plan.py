@@ -198,10 +198,9 @@ def undecided(results: Rows, *, fleet: Rows, read: Rows, left_out: Rows, chosen:
     """
     known = {row["name"] for row in read if row["outcome"] in ("read", "unknown")}
     lines = []
-    for result in results:
-        name = result["item"]
+    for name in [result["item"] for result in results if result.get("changed")]:
         missing = [row["name"] for row in (*fleet, *left_out) if row["key_name"] == name and row["name"] not in known]
-        if result.get("changed") and missing and name not in chosen:
+        if missing and name not in chosen:
             others = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             lines.append(f"key {name}: {', '.join(missing[:5])}{others}")
     return lines
