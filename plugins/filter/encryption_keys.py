@@ -44,16 +44,18 @@ from ansible_collections.waba.flows.plugins.plugin_utils._step_error import Step
 Rows = inventory.Rows
 
 
-def _fleet(hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
+def _fleet(
+    hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, t.Any] | None = None
+) -> Rows:
     """Return the numbers that host variables describe, without their credentials."""
-    return inventory.public_rows(inventory.collect_numbers(hosts, hostvars))
+    return inventory.public_rows(inventory.collect_numbers(hosts, hostvars, credentials))
 
 
 def _numbers(
     hosts: t.Sequence[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, t.Any], plan: Rows | None = None
 ) -> Rows:
     """Return the numbers as the modules take them, with their credentials; with a plan, those to publish with their key."""
-    return inventory.for_module(inventory.collect_numbers(hosts, hostvars), credentials, plan)
+    return inventory.for_module(inventory.collect_numbers(hosts, hostvars, credentials), credentials, plan)
 
 
 def _all_metrics(document: t.Mapping[str, t.Any], path: str) -> str:
@@ -72,8 +74,8 @@ _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
     keyrings.recovered_lines,
     plan.make_plan, plan.as_list, plan.retention_days, plan.answering, plan.calls_needed,
-    plan.held, plan.held_by, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.overtaken, plan.going, plan.stopped,
-    plan.final_rows,
+    plan.held, plan.held_by, plan.undecided, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.overtaken, plan.going,
+    plan.stopped, plan.final_rows,
     records.recording, records.recorded, records.sendable, records.outdated_records,
     proofs.wanted_proofs, proofs.published_proofs, proofs.pings, proofs.proof_rows, proofs.blocked,
     endings.promotable, endings.promoted_rows, endings.in_use, endings.is_complete, endings.undo_plan, endings.undo_allowed,

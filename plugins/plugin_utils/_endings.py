@@ -67,25 +67,33 @@ def is_complete(rows: Rows, left_out: int) -> bool:
 
 
 def undo_plan(
-    rows: Rows, stops: t.Mapping[str, str], results: Rows, revoking: t.Collection[str] = ()
+    rows: Rows, stops: t.Mapping[str, str], results: Rows, revoking: t.Collection[str] = (),
+    overtaken: t.Mapping[str, str] | None = None,
 ) -> dict[str, t.Any]:
     """Return how the numbers that this run changed go back to the keys they had, for the keys that were stopped.
 
-    Not for the keys in C(revoking): a number is better off with a new key than with one that leaked.
+    Not for the keys in C(revoking): a number is better off with a new key than with one that leaked. Nor for those that were
+    C(overtaken), or could not be looked at before a wave: what the numbers are to hold then is for the other run to say.
     C(results) are of a loop of the keyring module, state read. C(plan) has the shape of make_plan's rows, with the key that is
     left as C(leaves); C(impossible) says by number why it cannot go back; C(wanted) are the keys that the endpoints have to
     prove first.
     """
     rings = {result["item"]: {g["fingerprint"]: g for g in result.get("generations", [])} for result in results}
     unread = {result["item"]: said(result, NO_ANSWER) for result in results if "generations" not in result}
+    passed = overtaken or {}
     plan: Rows = []
     impossible: dict[str, str] = {}
     for row in rows:
         if row["key_name"] not in stops or not row["changed"] or row["before"] == row["target"]:
             continue
         generation = rings.get(row["key_name"], {}).get(row["before"])
+        left = rings.get(row["key_name"], {}).get(row["target"], {}).get("state")
         if row["key_name"] in revoking:
             impossible[row["name"]] = "a key that leaked is being revoked, so the new one stays"
+        elif row["key_name"] in passed:
+            impossible[row["name"]] = passed[row["key_name"]]
+        elif left in ("retired", "revoked"):
+            impossible[row["name"]] = f"another run went on meanwhile: {row['target']} is {left}"
         elif row["before"] is None and row["source"] != "read":
             impossible[row["name"]] = "it is not known which key it had before, as its provider cannot be asked"
         elif row["before"] is None:
@@ -132,11 +140,17 @@ def undo_allowed(undo: Row, proofs: Rows) -> dict[str, t.Any]:
 def undo_rings(undo: Row, results: Rows) -> Rows:
     """Return name and current fingerprint of each keyring whose pending key is to be given up, as numbers go back from it.
 
-    Numbers that go back from the current key, which mended their drift, give nothing up.
+    Numbers that go back from the current key, which mended their drift, give nothing up; nor do those that leave another key than
+    the pending one, which is another run's then. In check mode there may be no pending key, as it is only predicted.
     """
     left = {(row["key_name"], row["leaves"]) for row in undo["plan"]}
     return [{"name": result["item"], "fingerprint": result["current"]} for result in results
-            if result.get("current") and any(name == result["item"] and key != result["current"] for name, key in left)]
+            if result.get("current") and any(name == result["item"] and _gives_up(key, result) for name, key in left)]
+
+
+def _gives_up(key: str, result: Row) -> bool:
+    """Tell whether leaving a key means to give up the pending one."""
+    return key == result["pending"] or (result["check_mode"] and result["pending"] is None and key != result["current"])
 
 
 def given_up_rows(asked: Rows, results: Rows) -> Rows:

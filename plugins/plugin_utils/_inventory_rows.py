@@ -32,7 +32,10 @@ _LARGEST = 10**40  # IDs have up to 32 digits
 _OPTIONS = ("phone_number_id", "waba_id", *CONNECTION)
 _SECRETS = tuple(option.name for option in OWN_OPTIONS if option.secret)
 _SHORTEST_SECRET = 6
-_WORDS = "unchanged set replaced resigned accepted refused skipped failed read unknown recorded VALID MISMATCH default"
+_WORDS = " ".join((
+    "unchanged set replaced resigned accepted refused skipped failed read unknown recorded VALID MISMATCH default",
+    "present staged pending current retired promoted pruned rolled_back revoked", *PROVIDERS,
+))
 # What the modules will check of a number; checked here first, where a mistake is that number's alone.
 _NUMBER = ArgumentSpecValidator(number_list({})["options"])
 
@@ -59,16 +62,19 @@ class HostProblem(Exception):
     """A host variable that cannot be used; the message names it and never its value."""
 
 
-def collect_numbers(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> Rows:
+def collect_numbers(
+    hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any], credentials: t.Mapping[str, t.Any] | None = None
+) -> Rows:
     """Return one row a host: its name, key name and the options that its variables set.
 
     A host whose variables cannot be used gets a row with C(problem) instead of options, so that it fails as that number
-    alone.
+    alone. So does one that would get a credential from C(credentials), see for_module, which cannot be one.
     """
     names = list(hosts)
     rows = [_collect_number(host, hostvars) for host in names]
-    masking = _words_among({str(row[option]) for row in rows for option in _SECRETS if row.get(option)}, names)
-    return [_without_words(row, masking) for row in rows] if masking else rows
+    given = _with_shared(rows, credentials or {})
+    masking = _words_among({str(row[option]) for row in given for option in _SECRETS if row.get(option)}, names)
+    return [_without_words(*both, masking) for both in zip(rows, given)] if masking else rows
 
 
 def _words_among(secrets: set[str], names: t.Sequence[str]) -> set[str]:
@@ -77,12 +83,13 @@ def _words_among(secrets: set[str], names: t.Sequence[str]) -> set[str]:
     return {secret for secret in secrets if len(secret) < _SHORTEST_SECRET or secret in shown}
 
 
-def _without_words(row: Row, masking: set[str]) -> Row:
-    """Return the row of a number, as one with a problem where it has one of these secrets."""
-    wrong = next((option for option in _SECRETS if str(row.get(option) or "") in masking), None)
+def _without_words(row: Row, given: Row, masking: set[str]) -> Row:
+    """Return the row of a number, as one with a problem where one of these secrets is its own, or shared with it."""
+    wrong = next((option for option in _SECRETS if str(given.get(option) or "") in masking), None)
     if wrong is None:
         return row
-    problem = f"The host variable whatsapp_{wrong} is no credential: it is too short, or a word of results or of a host's name."
+    which = f"The host variable whatsapp_{wrong}" if row.get(wrong) else f"Its {wrong} from the environment"
+    problem = f"{which} is no credential: it is too short, or a word of results or of a host's name."
     return {"name": row["name"], "key_name": row["key_name"], "phone_number_id": row["phone_number_id"], "problem": problem}
 
 
@@ -249,6 +256,12 @@ def _shared(row: Row, credentials: t.Mapping[str, t.Any], tokens: t.Mapping[str,
     return shared
 
 
+def _with_shared(numbers: Rows, credentials: t.Mapping[str, t.Any]) -> Rows:
+    """Return the rows, those that are usable with the credentials of the environment that they are to have."""
+    tokens = tokens_by_account(credentials.get("access_tokens"))
+    return [row if "problem" in row else {**_shared(row, credentials, tokens), **row} for row in numbers]
+
+
 def for_module(numbers: Rows, credentials: t.Mapping[str, t.Any], plan: Rows | None = None) -> Rows:
     """Return the usable numbers as the modules' option phone_numbers takes them, with their credentials.
 
@@ -256,9 +269,8 @@ def for_module(numbers: Rows, credentials: t.Mapping[str, t.Any], plan: Rows | N
     are tokens by WABA, as a mapping or JSON text. With a plan, only the numbers that need a POST, each with its key and
     compare-and-set.
     """
-    tokens = tokens_by_account(credentials.get("access_tokens"))
-    usable = [{**_shared(row, credentials, tokens), **{k: v for k, v in row.items() if k != "key_name"}}
-              for row in numbers if "problem" not in row]
+    usable = [{k: v for k, v in row.items() if k != "key_name"}
+              for row in _with_shared(numbers, credentials) if "problem" not in row]
     if plan is None:
         return usable
     wanted = {row["name"]: row for row in plan if row["publish"]}

@@ -190,6 +190,22 @@ def held_by(fleet: Rows, read: Rows, key_name: str) -> list[str]:
     return [row["fingerprint"] for row in read if row["name"] in names and row["outcome"] == "read" and row["fingerprint"]]
 
 
+def undecided(results: Rows, *, fleet: Rows, read: Rows, left_out: Rows, chosen: t.Container[str]) -> list[str]:
+    """Return by line the damaged keyrings of which it cannot be told which key most numbers hold, as not all were read.
+
+    C(results) are predictions of what recovery changes. Numbers whose provider cannot be asked need not be read, and keyrings
+    whose key somebody has C(chosen) need no number. C(left_out) are numbers that the run is not for.
+    """
+    known = {row["name"] for row in read if row["outcome"] in ("read", "unknown")}
+    lines = []
+    for name in [result["item"] for result in results if result.get("changed")]:
+        missing = [row["name"] for row in (*fleet, *left_out) if row["key_name"] == name and row["name"] not in known]
+        if missing and name not in chosen:
+            others = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            lines.append(f"key {name}: {', '.join(missing[:5])}{others}")
+    return lines
+
+
 def as_list(value: t.Any) -> list[t.Any]:
     """Return a list that may have been given as text with commas or as one value, as C(-e) and surveys of AWX do."""
     if isinstance(value, str):

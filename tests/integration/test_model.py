@@ -108,6 +108,45 @@ def test_a_key_that_another_run_gave_up_is_sent_no_further(world: World, oracle:
     oracle.check()
 
 
+@pytest.mark.attack("durable", "a key that is being rolled out is revoked or given up by another run, between waves")
+def test_a_run_that_was_overtaken_undoes_nothing_of_the_other(world: World, oracle: Oracle) -> None:
+    """Its key was revoked, and what is pending is the other run's, which is still at work."""
+    slow = world.start(encryption_keys_force=True, encryption_keys_waves=[1, "100%"], encryption_keys_on_failure="rollback")
+    take_to(world, slow, "Note the wave")
+    leaked = world.in_state("default", "pending")
+    assert leaked
+    other = world.start(encryption_keys_revoke=leaked, encryption_keys_force=True, encryption_keys_waves=[1, "100%"])
+    take_to(world, other, "Divide the numbers into waves")
+    pending = world.in_state("default", "pending")
+    assert pending not in (None, leaked)
+    sent = len(world.box.posts)
+    world.advance(slow)
+    assert "another run went on meanwhile" in slow.message
+    assert (len(world.box.posts), world.in_state("default", "pending")) == (sent, pending)
+    oracle.revoked.add(leaked)
+    world.advance(other)
+    assert other.state == "done", other.message
+    assert {world.held(name) for name in world.inventory} == {pending}
+    oracle.check()
+
+
+@pytest.mark.attack("resumed", "the vault host is out of reach between two waves")
+def test_a_hiccup_of_the_vault_host_sends_no_number_back(world: World, oracle: Oracle) -> None:
+    run = world.start(encryption_keys_force=True, encryption_keys_waves=[1, "100%"], encryption_keys_on_failure="rollback")
+    take_to(world, run, "Note the wave")
+    pending = world.in_state("default", "pending")
+    world.unreachable.add("vault")
+    take_to(world, run, "Note which are not", 2)
+    world.unreachable.clear()
+    world.advance(run)
+    assert "its keyring could not be read again before a wave" in run.message
+    assert world.in_state("default", "pending") == pending
+    assert [world.held(name) for name in world.inventory].count(pending) == 1
+    assert world.run().state == "done"
+    assert {world.held(name) for name in world.inventory} == {pending}
+    oracle.check()
+
+
 @pytest.mark.attack("resumed", "the vault host is out of reach between two waves")
 def test_nothing_is_sent_while_the_vault_host_is_out_of_reach(world: World, oracle: Oracle) -> None:
     run = world.start(encryption_keys_force=True, encryption_keys_waves=[1, "100%"])

@@ -45,6 +45,25 @@ def test_a_damaged_keyring_is_refused_recovered_and_goes_on(ready: World) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.attack("recovered", "keyring.json lost while numbers cannot be read, or are left out by a limit")
+def test_nothing_is_decided_by_numbers_that_were_not_read(ready: World) -> None:
+    old = ready.fleet.old_keys["default"].fingerprint
+    cut(ready.keys / "default" / "keyring.json")
+    before = files(ready.keys)
+    name, *others = own(ready)
+    limited = ready.run("waba.flows.recover", "--limit", ",".join(["vault", *others]))
+    assert (limited.status, files(ready.keys)) == (2, before)
+    assert f"key default: {name}." in limited.failures
+    ready.box.fault(ready.fleet.numbers[name], "error", status=400, code=133010, method="GET", times=-1)
+    refused = ready.run("waba.flows.recover")
+    assert (refused.status, files(ready.keys)) == (2, before)
+    assert f"key default: {name}." in refused.failures
+    assert "encryption_keys_recover_to" in refused.failures
+    done = ready.run("waba.flows.recover", encryption_keys_recover_to={"default": old})
+    assert (done.status, ready.fingerprint("default", "current")) == (0, old)
+
+
+@pytest.mark.slow
 @pytest.mark.attack("recovered", "a rotated fleet whose keyring.json is cut, through the playbooks")
 def test_a_rotated_fleet_goes_on_with_the_key_that_most_numbers_hold(ready: World) -> None:
     """With an endpoint, in the middle of a rotation; in check mode first."""

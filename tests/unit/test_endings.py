@@ -231,6 +231,26 @@ def test_while_a_key_that_leaked_is_revoked_no_number_goes_back() -> None:
     assert endings.undo_rings(undo, [answer("default"), answer("partner")]) == [{"name": "partner", "fingerprint": B}]
 
 
+@pytest.mark.attack("durable", "a key that is being rolled out is revoked or given up by another run, between waves")
+@pytest.mark.parametrize("why", [
+    f"another run went on meanwhile: {C} is revoked", "its keyring could not be read again before a wave: x",
+])
+def test_a_key_that_was_overtaken_is_not_undone(why: str) -> None:
+    """Nor one whose vault host did not answer once: it may answer again when the numbers would go back."""
+    result = answer("default")
+    undo = endings.undo_plan([final("a")], {"default": why}, [result], overtaken={"default": why})
+    assert undo == {"plan": [], "impossible": {"a": why}, "wanted": []}
+    assert endings.undo_rings(undo, [result]) == []
+
+
+@pytest.mark.attack("durable", "a key that is being rolled out is revoked or given up by another run, between waves")
+@pytest.mark.parametrize("state", ["retired", "revoked"])
+def test_a_key_that_was_overtaken_after_a_wave_failed_is_not_undone(state: str) -> None:
+    result = answer("default", f"B:current C:{state} D:pending")
+    undo = undo_of(final("a"), result=result)
+    assert undo == {"plan": [], "impossible": {"a": f"another run went on meanwhile: {C} is {state}"}, "wanted": []}
+
+
 def test_numbers_go_back_to_different_keys_each_proven() -> None:
     undo = undo_of(final("a"), final("b", before=A), final("c"))
     assert [(row["name"], row["target"], row["business_public_key"]) for row in undo["plan"]] == [
@@ -306,6 +326,8 @@ def test_in_check_mode_the_predicted_key_is_given_up() -> None:
     ([final("a", "set", before=None)], ROTATING),  # nothing can go back
     ([final("a")], "B:retired C:pending"),  # there is no current key to go back to
     ([final("a")], "B:retired C:current"),  # the run mended drift: the current key stays the current one
+    ([final("a")], "B:current D:pending"),  # what is pending is another run's
+    ([final("a")], "B:current"),
 ])
 def test_keys_that_are_not_given_up(rows: Rows, text: str) -> None:
     result = answer("default", text)

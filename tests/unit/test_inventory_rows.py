@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from jinja2 import StrictUndefined
 
+from ansible_collections.waba.flows.plugins.filter.encryption_keys import STEPS
 from ansible_collections.waba.flows.plugins.module_utils._providers._registry import PROVIDERS
 from ansible_collections.waba.flows.plugins.plugin_utils import _inventory_rows as inventory
 from ansible_collections.waba.flows.tests.unit.role_rows import A, B, C, Row, blind_plan, noted, plan_of, ring
@@ -142,7 +143,7 @@ def test_an_error_of_templating_names_the_variable_and_not_what_is_in_it() -> No
 
 @pytest.mark.attack("accounted", "a credential that is short, or a word of results or of a name, so that Ansible blots it out")
 @pytest.mark.parametrize("option", ["access_token", "app_secret", "password", "api_key"])
-@pytest.mark.parametrize("word", ["number", "replaced", "x", "SHA25", "default"])
+@pytest.mark.parametrize("word", ["number", "replaced", "x", "SHA25", "default", "pending", "current", "cloud_api"])
 def test_a_credential_that_is_a_word_is_that_numbers_problem(option: str, word: str) -> None:
     """Else names and outcomes of all numbers would be unreadable to the role."""
     good = prefixed({"phone_number_id": "1", "access_token": "a-token-0123"})
@@ -151,6 +152,28 @@ def test_a_credential_that_is_a_word_is_that_numbers_problem(option: str, word: 
     assert "problem" not in rows[0]
     assert set(rows[1]) == {"name", "key_name", "phone_number_id", "problem"}
     assert rows[1]["problem"].startswith(f"The host variable whatsapp_{option} is no credential")
+
+
+@pytest.mark.attack("accounted", "a credential that is short, or a word of results or of a name, so that Ansible blots it out")
+@pytest.mark.parametrize("credentials", [
+    {"access_token": "set"}, {"access_token": "a-token-0123", "access_tokens": '{"102": "replaced"}'},
+    {"access_token": "a-token-0123", "access_tokens": {"102": "shop"}}, {"access_token": "a-token-0123", "app_secret": "pending"},
+])
+def test_a_word_from_the_environment_is_the_problem_of_those_who_get_it(credentials: Row) -> None:
+    """The role's own view of the fleet tells it, so that it is not said of the number that it was not read."""
+    hosts = {"shop": prefixed({"phone_number_id": "1", "waba_id": "102"}),
+             "own": prefixed({"phone_number_id": "2", "access_token": "a-token-4567", "app_secret": "a-secret-4567"})}
+    given, = STEPS["numbers"](list(hosts), hostvars=hosts, credentials=credentials)
+    assert given["name"] == "own"
+    shop, own = STEPS["fleet"](list(hosts), hostvars=hosts, credentials=credentials)
+    assert "from the environment is no credential: it is too short, or a word" in shop["problem"]
+    assert "problem" not in own
+
+
+def test_credentials_of_the_environment_that_no_number_gets_are_no_problem() -> None:
+    hosts = {"shop": prefixed({"phone_number_id": "1", "access_token": "a-token-0123"})}
+    row, = STEPS["fleet"](list(hosts), hostvars=hosts, credentials={"access_token": "set", "password": "set"})
+    assert "problem" not in row
 
 
 def test_vaulted_text_is_opened() -> None:

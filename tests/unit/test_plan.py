@@ -788,3 +788,24 @@ def test_what_the_numbers_of_a_key_hold_counts_as_often_as_they_hold_it() -> Non
     read = [{"name": name, "outcome": "read", "fingerprint": fingerprint} for name, fingerprint in held.items()]
     assert plans.held_by(fleet, read, "default") == [A, B, A]
     assert plans.held_by(fleet, [{**row, "outcome": "failed"} for row in read], "default") == []
+
+
+@pytest.mark.attack("recovered", "keyring.json lost while numbers cannot be read, or are left out by a limit")
+@pytest.mark.parametrize(("damaged", "outcomes", "left_out", "chosen", "expected"), [
+    (True, "read read", "", {}, []),
+    (True, "read unknown", "", {}, []),  # nobody can ask that provider
+    (True, "read failed", "", {}, ["key default: b"]),
+    (True, "read", "", {}, ["key default: b"]),  # its variables cannot be used, so nobody asked for it
+    (True, "read read", "c", {}, ["key default: c"]),
+    (True, "failed failed", "cdefgh", {}, ["key default: a, b, c, d, e and 3 more"]),
+    (True, "failed failed", "c", {"default": A}, []),
+    (False, "failed failed", "c", {}, []),
+])
+def test_which_key_most_numbers_hold_is_told_by_all_of_them(
+    *, damaged: bool, outcomes: str, left_out: str, chosen: dict[str, str], expected: list[str]
+) -> None:
+    fleet = [{"name": "a", "key_name": "default"}, {"name": "b", "key_name": "default"}, {"name": "x", "key_name": "other"}]
+    read = [{"name": name, "outcome": outcome} for name, outcome in zip("ab", outcomes.split(), strict=False)]
+    others = [{"name": name, "key_name": "default"} for name in left_out] + [{"name": "y", "key_name": "other"}]
+    results = [{"item": "default", "changed": damaged}, {"item": "other", "changed": False}, {"failed": True}]
+    assert plans.undecided(results, fleet=fleet, read=read, left_out=others, chosen=chosen) == expected
