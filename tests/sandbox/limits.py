@@ -53,11 +53,12 @@ class Bucket:
         self.throttled = 0
 
     def call(self, now: float, limit: int, seconds: float) -> Usage:
-        """Count a call; a limit of 0 is none."""
+        """Count a call; a limit of 0 is none, and then nothing is kept of it, as a sandbox may run for long."""
         while self._window and self._window[0][0] <= now - seconds:
             self._used -= self._window.popleft()[1]
         throttled = 0 < limit <= self._used
-        self._add(now, 1)
+        if limit:
+            self._add(now, 1)
         self.calls += 1
         self.throttled += throttled
         percent = min(100, self._used * 100 // limit) if limit else 0
