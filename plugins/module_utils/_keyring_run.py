@@ -51,7 +51,7 @@ def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -
         run.lease()
         changed = run.changed or keyring.ring != before
         if request.state not in ("read", "mirrored"):
-            keyring.save(g.note_seen(keyring.ring, request.in_use or (), request.now_text))
+            run.save(g.note_seen(keyring.ring, request.in_use or (), request.now_text))
         return _result(run, before, changed)
 
 
@@ -77,10 +77,10 @@ class Run:
         self._import()
         ring, now = self.keyring.ring, self.request.now_text
         if ring.current is None and ring.pending is not None:
-            self.keyring.save(g.promote(ring, ring.pending.fingerprint, now))
+            self.save(g.promote(ring, ring.pending.fingerprint, now))
         elif ring.current is None:
             pending = self._new_generation()
-            self.keyring.save(g.promote(ring.add(pending), pending.fingerprint, now))
+            self.save(g.promote(ring.add(pending), pending.fingerprint, now))
 
     def staged(self) -> None:
         """A pending key is resumed unless it is given up; one is created if none is current, or that is due or given up."""
@@ -91,27 +91,27 @@ class Run:
         ring = g.give_up(self.keyring.ring, request.given_up, request.now_text)
         if g.needs_new(ring, request.given_up, request.force or bool(due and due <= request.now)):
             ring = ring.add(self._new_generation())
-        self.keyring.save(ring)
+        self.save(ring)
 
     def recorded(self) -> None:
         """What numbers accepted whose provider cannot be asked later. Nothing else is changed."""
-        self.keyring.save(g.record(self.keyring.ring, self.request.accepted, self.request.now_text))
+        self.save(g.record(self.keyring.ring, self.request.accepted, self.request.now_text))
 
     def promoted(self) -> None:
         """The pending key becomes current."""
-        self.keyring.save(g.promote(self.keyring.ring, self.request.fingerprint, self.request.now_text))
+        self.save(g.promote(self.keyring.ring, self.request.fingerprint, self.request.now_text))
 
     def rolled_back(self) -> None:
         """A retired key becomes current again, if its private half still opens."""
         ring = g.roll_back(self.keyring.ring, self.request.fingerprint, self.request.now_text)
         if ring.current is not None:
             self.keyring.open_private_key(ring.current)
-        self.keyring.save(ring)
+        self.save(ring)
 
     def revoked(self) -> None:
         """The state says so before clean_up deletes the file, so that a kill between the two cannot bring the key back."""
         request = self.request
-        self.keyring.save(g.revoke(self.keyring.ring, request.fingerprint, request.in_use or (), request.now_text))
+        self.save(g.revoke(self.keyring.ring, request.fingerprint, request.in_use or (), request.now_text))
 
     def pruned(self) -> None:
         """Files go before the state forgets them, so that a kill between the two leaves no file without a name."""
@@ -180,14 +180,19 @@ class Run:
         for generation in plan.ring.generations:
             if generation.state != "revoked" and generation.fingerprint not in keyring.unwritten and keyring.fits(generation):
                 self.changed = keyring.mend_public_key(generation) or self.changed
+        ring = g.counted_from(keyring.ring, plan.ring, request.later_text)
         if damage:
-            copied = keyring.replace_damaged_state(plan.ring)
+            copied = keyring.replace_damaged_state(ring)
             aside += [{"file": STATE_FILE, "now": copied, "why": damage}] if copied else []
-        keyring.save(plan.ring)
+        keyring.save(ring)
         self.changed = bool(self.changed or damage or aside or plan.written)
         self.recovery_row = {"damage": damage or None, "put_aside": aside, "lost": list(plan.lost)}
 
     # -- what goes with every state that writes
+
+    def save(self, ring: g.Ring) -> None:
+        """Write the state, in which retentions start at the later of two clocks."""
+        self.keyring.save(g.counted_from(self.keyring.ring, ring, self.request.later_text))
 
     def reencrypt(self) -> None:
         """Encrypt every key under the new passphrase, file by file, unless what else the call is to do would be refused."""
@@ -242,7 +247,7 @@ class Run:
         if known is None:
             replace = request.force and request.state == "present"  # with staged, force asks for a new key
             stored = self.keyring.store(key, "retired", "imported", request.now)
-            self.keyring.save(g.adopt(ring, stored, replace, request.now_text))
+            self.save(g.adopt(ring, stored, replace, request.now_text))
 
     def _check_given_up(self) -> None:
         """Raise KeyringError where no generation is, or is about to be, the key that is to be replaced."""

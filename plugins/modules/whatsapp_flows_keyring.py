@@ -152,7 +152,7 @@ options:
     elements: str
   clock:
     description:
-      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). Times are written by the later of the two,
+      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). A retention starts at the later of the two,
         and V(pruned) deletes nothing while they are more than a day apart; it fails if there was something to delete.
     type: str
     version_added: 1.5.0

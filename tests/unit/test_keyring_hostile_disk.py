@@ -543,6 +543,21 @@ def test_a_clock_that_is_set_back_removes_nothing_and_ends_no_call(box: Box, key
     assert box("pruned", in_use_fingerprints=[], day=130)["removed"] == [keys.a.fingerprint]
 
 
+@pytest.mark.attack("kept", "a control node's clock that is years ahead while a key becomes the current one")
+def test_another_clock_that_is_ahead_starts_retentions_alone(box: Box, keys: Keys, maker: Maker) -> None:
+    """By the vault host's own clock the new key is due, and numbers accepted."""
+    box(clock=at(4000))
+    box("staged", force=True, day=1, clock=at(4000))
+    box("promoted", fingerprint=keys.b.fingerprint, day=1, clock=at(4000))
+    accepted = {"1": {"fingerprints": [keys.b.fingerprint], "certain": True}}
+    done = box("recorded", accepted=accepted, clock=at(4000))
+    old, new = done["generations"]
+    assert (old["retired_at"], old["last_seen_at"]) == (at(4000), at(4000))
+    assert (old["created_at"], old["promoted_at"], old["published_at"]) == (at(0), at(0), at(0))
+    assert {new["created_at"], new["promoted_at"], new["published_at"], done["accepted"]["1"]["at"]} == {at(1)}
+    assert box("staged", max_age="90d", day=400, clock=at(400))["pending"] == keys.c.fingerprint
+
+
 def test_another_clock_that_agrees_changes_nothing(box: Box, keys: Keys, maker: Maker) -> None:
     rotated(box, keys)
     assert box("pruned", in_use_fingerprints=[], day=40, clock=at(39.9))["removed"] == [keys.a.fingerprint]
