@@ -18,6 +18,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import stat
 import typing as t
 from datetime import datetime, timezone
@@ -44,6 +45,7 @@ from ._keys import (
     PublicKey,
     fingerprint_hex16,
     generate_private_key,
+    is_whole_encrypted_key,
     load_private_key,
     parse_public_key,
 )
@@ -55,6 +57,7 @@ _MINIMUM_PASSPHRASE = 12
 _MAXIMUM_PASSPHRASE_BYTES = 1023  # cryptography refuses longer ones
 _PKCS8 = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _TOLD = 20  # files that a message lists
+_ASIDE = "damaged-"  # how the names of files that were put aside go on
 MISSING = "it is missing"
 RECOVER = "ansible-playbook waba.flows.recover"
 RESTORE = "ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST"
@@ -220,9 +223,9 @@ class Keyring:
     def _found(self) -> str:
         """Return what the key files are worth, for a message."""
         files = self.key_files(_TOLD) if self._passphrase else []
+        count = len(self._key_ids())
         good = [f"{file.id}.pem" for file in files if file.fingerprint]
         bad = [f"{file.id}.pem ({file.why})" for file in files if not file.fingerprint]
-        count = len(self.unnamed())
         more = f" {count - len(files)} more were not looked at." if count > len(files) > 0 else ""
         if not files:
             return f"It has {count} key files."
@@ -410,16 +413,20 @@ class Keyring:
     # -- recovering a damaged keyring
 
     def key_files(self, limit: int | None = None) -> list[KeyFile]:
-        """Return every file that is named as a key file is, with the key in it."""
-        names = [name[:-4] for name in self._names() if name.endswith(".pem") and not name.startswith(".")]
-        return [self._key_file(identity) for identity in names[:limit]]
+        """Return every file that is named as a key file of ours is, with the key in it; whatever else is there is not ours."""
+        return [self._key_file(identity) for identity in self._key_ids()[:limit]]
+
+    def _key_ids(self) -> list[str]:
+        known = {generation.id for generation in self.ring.generations}
+        found = [name[:-4] for name in self._names() if name.endswith(".pem")]
+        return [identity for identity in found if identity in known or OURS.fullmatch(identity)]
 
     def _key_file(self, identity: str) -> KeyFile:
         path = self.file(identity, ".pem")
         try:
             return KeyFile(identity, self._open(identity).key.public.fingerprint)
         except InvalidKey as error:
-            return KeyFile(identity, None, printable(error.message))
+            return KeyFile(identity, None, printable(error.message), is_whole_encrypted_key(read_file(path)))
         except OSError as error:
             if not is_no_file(error):
                 raise
@@ -429,10 +436,22 @@ class Keyring:
         """Return the key in a file of key_files that opens."""
         return self._open(identity).key
 
-    def put_aside(self, identity: str, what: str, *, with_public: bool) -> str:
-        """Give a key file another name, by which it is no key file any more; return that. Its content stays as it is."""
+    def drop_copy(self, identity: str, generation: g.Generation, *, with_public: bool) -> None:
+        """Delete a file that holds a generation's key once more, after that one's own was made durable and opened from disk.
+
+        A copy would outlive a revocation, and a change of the passphrase. That of a revoked key needs no other.
+        """
+        if self._writes and generation.state != "revoked":
+            self._opened.pop(generation.id, None)
+            self.sync(generation)
+            self.open_private_key(generation)
+        self._moved.add(identity)
+        self._destroy(identity, with_public=with_public)
+
+    def put_aside(self, identity: str, *, with_public: bool) -> str:
+        """Give a file that does not open another name, by which it is no key file any more; return that. Its content stays."""
         path = self.file(identity, ".pem")
-        ending = f"{what}-{_digest(path)}"
+        ending = f"{_ASIDE}{_digest(path)}"
         self._moved.add(identity)
         self._opened.pop(identity, None)
         if self._writes:
@@ -489,8 +508,15 @@ class Keyring:
     # -- deleting keys
 
     def destroy(self, generation: g.Generation) -> bool:
-        """Delete a generation's private key and its public half; return whether there was one."""
-        return self._destroy(generation.id)
+        """Delete a generation's private key and its public half, and what was put aside of it; return whether there was one."""
+        ours = f"[0-9]{{8}}T[0-9]{{6}}Z-{fingerprint_hex16(generation.fingerprint)}(?:{IMPORTED_SUFFIX})?"
+        pattern = re.compile(rf"(?:{re.escape(generation.id)}|{ours})\.(?:pem|pub)\.{_ASIDE}.+")
+        aside = [name for name in self._names() if pattern.fullmatch(name)]
+        for name in aside if self._writes else ():
+            os.unlink(os.path.join(self.folder, name))
+        if aside and self._writes:
+            fsync_folder(self.folder)
+        return self._destroy(generation.id) or bool(aside)
 
     def destroy_copies(self, ring: g.Ring) -> bool:
         """Delete the files that hold a generation's key under another id than its own; return whether there was one.
@@ -507,10 +533,11 @@ class Keyring:
                 found = self._destroy(identity) or found
         return found
 
-    def _destroy(self, identity: str) -> bool:
+    def _destroy(self, identity: str, *, with_public: bool = True) -> bool:
         self._opened.pop(identity, None)
         found = False
-        for suffix in (".pub", ".pem"):  # the private key last: by it, what a killed call left is found again
+        # The private key last: by it, what a killed call left is found again.
+        for suffix in (".pub", ".pem") if with_public else (".pem",):
             path = self.file(identity, suffix)
             if os.path.lexists(path):
                 found = True

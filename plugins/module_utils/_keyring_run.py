@@ -47,10 +47,11 @@ def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -
         run = Run(keyring, request)
         run.reencrypt()
         getattr(run, request.state)()
-        run.clean_up()
+        if request.state not in ("read", "recovered"):
+            run.clean_up()
         run.lease()
         changed = run.changed or keyring.ring != before
-        if request.state not in ("read", "mirrored"):
+        if request.state not in ("read", "mirrored") and (changed or request.state != "recovered"):
             run.save(g.note_seen(keyring.ring, request.in_use or (), request.now_text))
         return _result(run, before, changed)
 
@@ -171,12 +172,16 @@ class Run:
         for identity, generation in plan.written.items():
             keyring.write_key(generation, keyring.opened_key(identity))
         ids = {one.id for one in plan.ring.generations}  # the public half of a lost key is of use to who looks for it
-        aside = [
-            {"file": printable(f"{file.id}.pem"),
-             "now": keyring.put_aside(file.id, plan.aside[file.id], with_public=file.id not in ids),
-             "why": file.why or f"It holds the key of {file.fingerprint}, which has a file of its own."}
+        aside: list[Result] = [
+            {"file": printable(f"{file.id}.pem"), "why": file.why,
+             "now": keyring.put_aside(file.id, with_public=file.id not in ids)}
             for file in files if file.id in plan.aside
         ]
+        for identity, generation in plan.copies.items():
+            keyring.drop_copy(identity, generation, with_public=identity not in ids)
+            own = "was revoked" if generation.state == "revoked" else "has a file of its own"
+            aside.append({"file": printable(f"{identity}.pem"), "now": None,
+                          "why": f"It holds the key of {generation.fingerprint}, which {own}."})
         for generation in plan.ring.generations:
             if generation.state != "revoked" and generation.fingerprint not in keyring.unwritten and keyring.fits(generation):
                 self.changed = keyring.mend_public_key(generation) or self.changed
@@ -207,7 +212,7 @@ class Run:
 
     def clean_up(self) -> None:
         """Destroy the private keys of revoked generations: of this call's, and what a call that was killed left."""
-        for generation in self.keyring.ring.generations if self.request.state != "read" else ():
+        for generation in self.keyring.ring.generations:
             if generation.state == "revoked" and self.keyring.destroy(generation):
                 self.removed.append(generation.fingerprint)
                 self.changed = True
