@@ -421,6 +421,7 @@ def _result(run: Run, before: g.Ring, changed: bool) -> Result:
         "exported": run.exported,
         "lease": run.lease_row,
         "recovery": run.recovery_row,
+        **({"warnings": keyring.warnings} if keyring.warnings else {}),
         "diff": {
             "before_header": keyring.folder, "after_header": keyring.folder,
             "before": _diff_text(before), "after": _diff_text(ring),

@@ -472,7 +472,7 @@ recovery:
       description: What was wrong with C(keyring.json); V(none) if it could be read.
       type: str
     put_aside:
-      description: Files that have another name now.
+      description: Files that have another name now, or were deleted.
       type: list
       elements: dict
       contains:
@@ -480,7 +480,7 @@ recovery:
           description: Its former name.
           type: str
         now:
-          description: Its name now.
+          description: Its name now; V(none) if it was deleted, as a copy of a key that another file has or that was revoked.
           type: str
         why:
           description: What is wrong with it.

@@ -344,7 +344,7 @@ def copied(box: Box, key: KeyPair) -> Path:
     return path
 
 
-@pytest.mark.attack("secret", "copies of a key, and damaged files of it, that a recovery came by before the key was revoked or removed")
+@pytest.mark.attack("secret", "copies and damaged files of a key that a recovery came by, before the key was revoked or removed")
 @pytest.mark.parametrize("way", ["revoked", "pruned"])
 def test_nothing_of_a_key_survives_its_end(way: str, box: Box, keys: Keys, maker: Maker) -> None:
     rotated(box, keys)
