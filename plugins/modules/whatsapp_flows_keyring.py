@@ -87,11 +87,12 @@ options:
         older.
       - V(recovered) makes a keyring whole again whose files are damaged, as far as they allow. Key files that open under
         O(passphrase) become generations again. If C(keyring.json) cannot be read, O(fingerprint) becomes the current key, else
-        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Nothing is deleted;
-        files that are of no use are renamed. RV(recovery) tells. A keyring that is not damaged stays as it is.
+        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Files that do
+        not open are renamed, second files of a key are deleted. It fails, unless O(fingerprint) is given, where a needed file is
+        whole and under another passphrase. RV(recovery) tells. A keyring that is not damaged stays as it is.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
-      - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
+      - Every state that writes, except V(recovered), also destroys the private keys of revoked generations that an interrupted call left.
     type: str
     choices: [present, staged, recorded, promoted, rolled_back, revoked, pruned, mirrored, recovered, read]
     default: present
