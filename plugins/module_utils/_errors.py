@@ -50,7 +50,9 @@ class WabaError(Exception):
 
 
 class InvalidKey(WabaError):
-    """The text is not an RSA-2048 key with e = 65537 in a form that is understood."""
+    """The text is not an RSA-2048 key with e = 65537 in a form that is understood. C(undecrypted): that cannot even be told."""
+
+    undecrypted = False
 
 
 class InvalidOptions(WabaError):

@@ -293,12 +293,12 @@ def counted_from(before: Ring, ring: Ring, later: str) -> Ring:
     former = {one.fingerprint: one for one in before.generations}
     changed = []
     for one in ring.generations:
-        old = former.get(one.fingerprint)
+        old, moved = former.get(one.fingerprint), {}
         for name in ("retired_at", "last_seen_at"):
             moment = getattr(one, name)
             if moment and (old is None or moment != getattr(old, name)):
-                one = dataclasses.replace(one, **{name: max(moment, later)})
-        changed.append(one)
+                moved[name] = max(moment, later)
+        changed.append(dataclasses.replace(one, **moved))
     return ring.put(*changed)
 
 

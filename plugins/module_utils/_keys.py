@@ -287,7 +287,9 @@ def load_private_key(pem: bytes, passphrase: str | None, where: str) -> PrivateK
         key = serialization.load_pem_private_key(pem, passphrase.encode() if encrypted and passphrase else None)
     except Exception:  # the library's own errors differ between its versions, and may quote what they read
         why = "the passphrase is wrong, or the file is damaged" if encrypted else "it is damaged or truncated"
-        raise InvalidKey(f"{where} cannot be opened: {why}.", "Give the passphrase it was written with.") from None
+        closed = InvalidKey(f"{where} cannot be opened: {why}.", "Give the passphrase it was written with.")
+        closed.undecrypted = encrypted
+        raise closed from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise InvalidKey(f"{_kind(key)} was given as {where}; RSA with exactly 2048 bits and e = 65537 is needed.", _GENERATE)
     if key.key_size != 2048 or key.public_key().public_numbers().e != 65537:
