@@ -436,7 +436,8 @@ class Keyring:
         try:
             return KeyFile(identity, self._open(identity).key.public.fingerprint)
         except InvalidKey as error:
-            return KeyFile(identity, None, printable(error.message), error.undecrypted and is_whole_encrypted_key(read_file(path)))
+            whole = error.undecrypted and is_whole_encrypted_key(read_file(path))
+            return KeyFile(identity, None, printable(error.message), whole)
         except OSError as error:
             if not is_no_file(error):
                 raise

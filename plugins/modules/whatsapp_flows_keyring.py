@@ -92,7 +92,8 @@ options:
         whole and under another passphrase. RV(recovery) tells. A keyring that is not damaged stays as it is.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
-      - Every state that writes, except V(recovered), also destroys the private keys of revoked generations that an interrupted call left.
+      - Every state that writes, except V(recovered), also destroys the private keys of revoked generations that an interrupted
+        call left.
     type: str
     choices: [present, staged, recorded, promoted, rolled_back, revoked, pruned, mirrored, recovered, read]
     default: present
