@@ -52,6 +52,8 @@ class WabaError(Exception):
 class InvalidKey(WabaError):
     """The text is not an RSA-2048 key with e = 65537 in a form that is understood."""
 
+    undecrypted = False  # a whole private key, as far as can be told without its passphrase
+
 
 class InvalidOptions(WabaError):
     """The options given contradict each other, or one is missing or malformed."""

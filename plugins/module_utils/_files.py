@@ -11,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import grp
 import os
-import pwd
 import secrets
 import shlex
 import stat
@@ -27,7 +25,6 @@ LOCK_SECONDS = 60.0
 _TEMPORARY = ".tmp-"
 # What syncing a parent folder ends with that somebody else made: it cannot be opened, or its file system cannot sync folders.
 _NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP)
-_SQUASHED = 65534  # what files of root's look like where NFS maps root to nobody
 
 
 @contextlib.contextmanager
@@ -118,35 +115,31 @@ def require_writable(path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), existing)
 
 
-def foreign_rights(path: str, readable: bool = True) -> str:
-    """Return the command that mends it where others than its owner can change a file or folder; empty where none can.
+def may_of(path: str, *, reads: bool, sticky: bool = False) -> tuple[str, str]:
+    """Return which rights everybody has to a file or folder that nobody else may write to, nor with C(reads) read; and its group.
 
-    Not C(readable): that others can read it is as bad. In a folder with the sticky bit others cannot change what is not theirs.
+    They are as chmod names them, such as C(rw). With C(sticky), the sticky bit of a folder makes up for the right to write.
     """
-    status = os.stat(path)
-    others = 0o022 if readable else 0o077
-    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+    mode = os.stat(path).st_mode
+    if sticky and mode & stat.S_ISVTX:
+        return "", ""
+    return _rights(mode, reads), _rights(mode >> 3, reads)
+
+
+def _rights(mode: int, reads: bool) -> str:
+    return ("r" if reads and mode & 4 else "") + ("w" if mode & 2 else "")
+
+
+def foreign_owner(folder: str, paths: t.Iterable[str]) -> str:
+    """Return the command that mends it where not all of a folder and its files belong to this user or root; empty where they do.
+
+    Where this is root, they may all belong to one other user, whose keyring it is.
+    """
+    owners = {os.lstat(path).st_uid for path in (folder, *paths)}
+    user = os.geteuid()
+    if owners <= {0, user} or (user == 0 and len(owners) == 1):
         return ""
-    if status.st_mode & others == 0o020 and _is_private_group(status):
-        return ""
-    return f"chmod {'go-w' if readable else 'go-rwx'} {shlex.quote(path)}" if status.st_mode & others else ""
-
-
-def _is_private_group(status: os.stat_result) -> bool:
-    """Tell whether a file's group has nobody in it but the file's owner, as where each user has a group of the same name."""
-    try:
-        user, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
-    except KeyError:
-        return False
-    return user.pw_gid == group.gr_gid and user.pw_name == group.gr_name and not set(group.gr_mem) - {user.pw_name}
-
-
-def foreign_owner(path: str) -> str:
-    """Return the command that mends it where a file or folder belongs to another user than this one or root; else nothing."""
-    owner = os.lstat(path).st_uid
-    if owner in (0, os.geteuid(), _SQUASHED):
-        return ""
-    return f"chown -R {os.geteuid()} {shlex.quote(path)}"
+    return f"chown -R {user} {shlex.quote(folder)}"
 
 
 def write_durably(path: str, data: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:

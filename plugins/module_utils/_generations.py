@@ -288,6 +288,20 @@ def _last_use(generation: Generation) -> datetime:
     return max(parse_time(moment) for moment in (getattr(generation, name) for name in names) if moment)
 
 
+def counted_from(before: Ring, ring: Ring, later: str) -> Ring:
+    """Return a ring where each retention that was started since another one starts at a time of a later clock."""
+    former = {one.fingerprint: one for one in before.generations}
+    changed = []
+    for one in ring.generations:
+        old, moved = former.get(one.fingerprint), {}
+        for name in ("retired_at", "last_seen_at"):
+            moment = getattr(one, name)
+            if moment and (old is None or moment != getattr(old, name)):
+                moved[name] = max(moment, later)
+        changed.append(dataclasses.replace(one, **moved))
+    return ring.put(*changed)
+
+
 def note_seen(ring: Ring, in_use: t.Collection[str], now: str) -> Ring:
     """Record that numbers hold these generations: when they were first published, and for retired ones when last seen."""
     changed = []

@@ -18,6 +18,8 @@ import copy
 import hashlib
 import json
 import os
+import re
+import shlex
 import stat
 import typing as t
 from datetime import datetime, timezone
@@ -27,12 +29,12 @@ from . import _lease
 from ._errors import InvalidKey, InvalidOptions, KeyringError, WabaError
 from ._files import (
     foreign_owner,
-    foreign_rights,
     fsync_file,
     fsync_folder,
     is_no_file,
     locked_folder,
     make_folders,
+    may_of,
     read_file,
     remove_temporary_files,
     require_writable,
@@ -44,6 +46,7 @@ from ._keys import (
     PublicKey,
     fingerprint_hex16,
     generate_private_key,
+    is_whole_encrypted_key,
     load_private_key,
     parse_public_key,
 )
@@ -55,6 +58,8 @@ _MINIMUM_PASSPHRASE = 12
 _MAXIMUM_PASSPHRASE_BYTES = 1023  # cryptography refuses longer ones
 _PKCS8 = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _TOLD = 20  # files that a message lists
+_PATHS_TOLD = 10
+_ASIDE = "damaged-"  # how the names of files that were put aside go on
 MISSING = "it is missing"
 RECOVER = "ansible-playbook waba.flows.recover"
 RESTORE = "ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST"
@@ -102,6 +107,7 @@ class Keyring:
         self._recovering = recovering
         self._moved: set[str] = set()  # ids of files that have another name by now, or would have
         self._writes = not (check_mode or read_only)
+        self.warnings: list[str] = []
         self._opened: dict[str, _Opened] = {}  # by id: opening a key costs tens of milliseconds
 
     @contextlib.contextmanager
@@ -111,17 +117,17 @@ class Keyring:
             if os.path.islink(self.folder):
                 raise KeyringError(f"{self.folder} on {os.uname().nodename} is a symbolic link, which is not followed.",
                                    "Have path name the folder that it leads to.")
+            if not os.path.lexists(self.folder):
+                self._require_own()  # of path, before anything is made
             if self._writes:
                 make_folders(self.folder, STATE_FILE)
             elif not self._read_only:
                 require_writable(self.folder)
-            self._require_own_folder()
             with locked_folder(self.folder, create=self._writes):
+                self.ring = self._load()
+                self._require_own()
                 if self._writes:
                     remove_temporary_files(self.folder)
-                self.ring = self._load()
-                self._require_own_files()
-                if self._writes:
                     self._sync_state()
                 yield self
 
@@ -145,29 +151,36 @@ class Keyring:
 
     # -- who else can get at it
 
-    def _require_own_folder(self) -> None:
-        """Refuse a folder that others can change, as OpenSSH does: they could put another keyring in its place."""
-        for path in (os.path.dirname(self.folder), self.folder):
-            if not self._read_only and os.path.lexists(path):
-                self._refuse_others(path, foreign_rights(path))
-        if not self._read_only and os.path.lexists(self.folder):
-            self._refuse_others(self.folder, foreign_owner(self.folder))
+    def _require_own(self) -> None:
+        """Refuse what everybody can change, and keys that everybody can read, as OpenSSH does: they could be exchanged.
 
-    def _require_own_files(self) -> None:
-        """Refuse files that others can change, and private keys that others can read; whatever is not ours is left alone."""
-        known = {generation.id for generation in self.ring.generations}
-        keys = [name for name in self._names() if name.endswith(".pem") and (name[:-4] in known or OURS.fullmatch(name[:-4]))]
-        for name in (STATE_FILE, *keys) if not self._read_only else ():
-            path = os.path.join(self.folder, name)
-            if _is_regular(path):
-                self._refuse_others(path, foreign_rights(path, readable=name == STATE_FILE))
-
-    def _refuse_others(self, path: str, command: str) -> None:
-        if command:
+        What a group may do is a warning: masks of ACLs, volumes of containers and file systems without rights look like it.
+        """
+        if self._read_only:
+            return
+        parent, files = os.path.dirname(self.folder), self._own_files()
+        found = [(path, *may_of(path, reads=path.endswith(".pem"), sticky=path == parent))
+                 for path in (parent, self.folder, *files) if os.path.lexists(path)]
+        owner = foreign_owner(self.folder, files) if os.path.lexists(self.folder) else ""
+        refused = [(path, f"o-{rights}") for path, rights, dummy in found if rights]
+        if refused or owner:
+            what = ([f"{self.folder} or files in it belong to another user"] if owner else []) + _told(refused)
+            command = " && ".join(filter(None, (owner, _chmod(refused))))
             raise KeyringError(
-                f"{path} on {os.uname().nodename} is open to others than the account that keeps the keyring. Nothing was done.",
+                f"On {os.uname().nodename} others than the account that keeps the keyring can get at it: {'; '.join(what)}. "
+                "Nothing was done.",
                 f"If all is as it should be, run this there, and then again: {command}",
             )
+        told = [(path, f"g-{rights}") for path, dummy, rights in found if rights]
+        self.warnings = [
+            f"On {os.uname().nodename} a group can get at the keyring: {'; '.join(_told(told))}. "
+            f"Unless it is to, run there: {_chmod(told)}"
+        ] if told else []
+
+    def _own_files(self) -> list[str]:
+        """Return the paths of the state and the private keys; what else is there is left alone."""
+        paths = [os.path.join(self.folder, STATE_FILE), *(self.file(identity, ".pem") for identity in self._key_ids())]
+        return [path for path in paths if _is_regular(path)]
 
     # -- the state
 
@@ -220,9 +233,9 @@ class Keyring:
     def _found(self) -> str:
         """Return what the key files are worth, for a message."""
         files = self.key_files(_TOLD) if self._passphrase else []
+        count = len(self._key_ids())
         good = [f"{file.id}.pem" for file in files if file.fingerprint]
         bad = [f"{file.id}.pem ({file.why})" for file in files if not file.fingerprint]
-        count = len(self.unnamed())
         more = f" {count - len(files)} more were not looked at." if count > len(files) > 0 else ""
         if not files:
             return f"It has {count} key files."
@@ -410,16 +423,21 @@ class Keyring:
     # -- recovering a damaged keyring
 
     def key_files(self, limit: int | None = None) -> list[KeyFile]:
-        """Return every file that is named as a key file is, with the key in it."""
-        names = [name[:-4] for name in self._names() if name.endswith(".pem") and not name.startswith(".")]
-        return [self._key_file(identity) for identity in names[:limit]]
+        """Return every file that is named as a key file of ours is, with the key in it; whatever else is there is not ours."""
+        return [self._key_file(identity) for identity in self._key_ids()[:limit]]
+
+    def _key_ids(self) -> list[str]:
+        known = {generation.id for generation in self.ring.generations}
+        found = [name[:-4] for name in self._names() if name.endswith(".pem")]
+        return [identity for identity in found if identity in known or OURS.fullmatch(identity)]
 
     def _key_file(self, identity: str) -> KeyFile:
         path = self.file(identity, ".pem")
         try:
             return KeyFile(identity, self._open(identity).key.public.fingerprint)
         except InvalidKey as error:
-            return KeyFile(identity, None, printable(error.message))
+            whole = error.undecrypted and is_whole_encrypted_key(read_file(path))
+            return KeyFile(identity, None, printable(error.message), whole)
         except OSError as error:
             if not is_no_file(error):
                 raise
@@ -429,10 +447,22 @@ class Keyring:
         """Return the key in a file of key_files that opens."""
         return self._open(identity).key
 
-    def put_aside(self, identity: str, what: str, *, with_public: bool) -> str:
-        """Give a key file another name, by which it is no key file any more; return that. Its content stays as it is."""
+    def drop_copy(self, identity: str, generation: g.Generation, *, with_public: bool) -> None:
+        """Delete a file that holds a generation's key once more, after that one's own was made durable and opened from disk.
+
+        A copy would outlive a revocation, and a change of the passphrase. That of a revoked key needs no other.
+        """
+        if self._writes and generation.state != "revoked":
+            self._opened.pop(generation.id, None)
+            self.sync(generation)
+            self.open_private_key(generation)
+        self._moved.add(identity)
+        self._destroy(identity, with_public=with_public)
+
+    def put_aside(self, identity: str, *, with_public: bool) -> str:
+        """Give a file that does not open another name, by which it is no key file any more; return that. Its content stays."""
         path = self.file(identity, ".pem")
-        ending = f"{what}-{_digest(path)}"
+        ending = f"{_ASIDE}{_digest(path)}"
         self._moved.add(identity)
         self._opened.pop(identity, None)
         if self._writes:
@@ -489,8 +519,15 @@ class Keyring:
     # -- deleting keys
 
     def destroy(self, generation: g.Generation) -> bool:
-        """Delete a generation's private key and its public half; return whether there was one."""
-        return self._destroy(generation.id)
+        """Delete a generation's private key and its public half, and what was put aside of it; return whether there was one."""
+        ours = f"[0-9]{{8}}T[0-9]{{6}}Z-{fingerprint_hex16(generation.fingerprint)}(?:{IMPORTED_SUFFIX})?"
+        pattern = re.compile(rf"(?:{re.escape(generation.id)}|{ours})\.(?:pem|pub)\.{_ASIDE}.+")
+        aside = [name for name in self._names() if pattern.fullmatch(name)]
+        for name in aside if self._writes else ():
+            os.unlink(os.path.join(self.folder, name))
+        if aside and self._writes:
+            fsync_folder(self.folder)
+        return self._destroy(generation.id) or bool(aside)
 
     def destroy_copies(self, ring: g.Ring) -> bool:
         """Delete the files that hold a generation's key under another id than its own; return whether there was one.
@@ -507,10 +544,11 @@ class Keyring:
                 found = self._destroy(identity) or found
         return found
 
-    def _destroy(self, identity: str) -> bool:
+    def _destroy(self, identity: str, *, with_public: bool = True) -> bool:
         self._opened.pop(identity, None)
         found = False
-        for suffix in (".pub", ".pem"):  # the private key last: by it, what a killed call left is found again
+        # The private key last: by it, what a killed call left is found again.
+        for suffix in (".pub", ".pem") if with_public else (".pem",):
             path = self.file(identity, suffix)
             if os.path.lexists(path):
                 found = True
@@ -560,6 +598,20 @@ def check_passphrase(passphrase: str, what: str) -> None:
             f"{what} must have {_MINIMUM_PASSPHRASE} characters or more, and {_MAXIMUM_PASSPHRASE_BYTES} bytes or fewer.",
             "Use a long random one, for example of: openssl rand -base64 24",
         )
+
+
+def _told(found: t.Sequence[tuple[str, str]]) -> list[str]:
+    """Return the paths of rights that are too many, for a message."""
+    more = [f"{len(found) - _PATHS_TOLD} more"] if len(found) > _PATHS_TOLD else []
+    return [path for path, dummy in found[:_PATHS_TOLD]] + more
+
+
+def _chmod(found: t.Iterable[tuple[str, str]]) -> str:
+    """Return the command that takes rights away, each from its paths."""
+    paths: dict[str, list[str]] = {}
+    for path, change in found:
+        paths.setdefault(change, []).append(shlex.quote(path))
+    return " && ".join(f"chmod {change} {' '.join(those)}" for change, those in paths.items())
 
 
 def printable(text: str) -> str:

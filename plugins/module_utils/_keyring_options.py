@@ -111,8 +111,9 @@ class Request:
     def __init__(self, params: Params, now: datetime) -> None:
         self.now = now
         self.other_now = _clock(params["clock"])
-        # What is written counts from the later of two clocks, so that one that is behind shortens no retention.
-        self.now_text = g.time_text(max(now, self.other_now or now))
+        self.now_text = g.time_text(now)
+        # A retention counts from the later of two clocks, so that one that is behind shortens none.
+        self.later_text = g.time_text(max(now, self.other_now or now))
         self.state: str = params["state"]
         self.force: bool = params["force"]
         self.retention = timedelta(seconds=parse_duration(params["retention"], "retention"))

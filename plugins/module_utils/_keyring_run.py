@@ -47,11 +47,12 @@ def run_keyring(params: Params, check_mode: bool, now: datetime | None = None) -
         run = Run(keyring, request)
         run.reencrypt()
         getattr(run, request.state)()
-        run.clean_up()
+        if request.state not in ("read", "recovered"):
+            run.clean_up()
         run.lease()
         changed = run.changed or keyring.ring != before
-        if request.state not in ("read", "mirrored"):
-            keyring.save(g.note_seen(keyring.ring, request.in_use or (), request.now_text))
+        if request.state not in ("read", "mirrored") and (changed or request.state != "recovered"):
+            run.save(g.note_seen(keyring.ring, request.in_use or (), request.now_text))
         return _result(run, before, changed)
 
 
@@ -77,10 +78,10 @@ class Run:
         self._import()
         ring, now = self.keyring.ring, self.request.now_text
         if ring.current is None and ring.pending is not None:
-            self.keyring.save(g.promote(ring, ring.pending.fingerprint, now))
+            self.save(g.promote(ring, ring.pending.fingerprint, now))
         elif ring.current is None:
             pending = self._new_generation()
-            self.keyring.save(g.promote(ring.add(pending), pending.fingerprint, now))
+            self.save(g.promote(ring.add(pending), pending.fingerprint, now))
 
     def staged(self) -> None:
         """A pending key is resumed unless it is given up; one is created if none is current, or that is due or given up."""
@@ -91,27 +92,27 @@ class Run:
         ring = g.give_up(self.keyring.ring, request.given_up, request.now_text)
         if g.needs_new(ring, request.given_up, request.force or bool(due and due <= request.now)):
             ring = ring.add(self._new_generation())
-        self.keyring.save(ring)
+        self.save(ring)
 
     def recorded(self) -> None:
         """What numbers accepted whose provider cannot be asked later. Nothing else is changed."""
-        self.keyring.save(g.record(self.keyring.ring, self.request.accepted, self.request.now_text))
+        self.save(g.record(self.keyring.ring, self.request.accepted, self.request.now_text))
 
     def promoted(self) -> None:
         """The pending key becomes current."""
-        self.keyring.save(g.promote(self.keyring.ring, self.request.fingerprint, self.request.now_text))
+        self.save(g.promote(self.keyring.ring, self.request.fingerprint, self.request.now_text))
 
     def rolled_back(self) -> None:
         """A retired key becomes current again, if its private half still opens."""
         ring = g.roll_back(self.keyring.ring, self.request.fingerprint, self.request.now_text)
         if ring.current is not None:
             self.keyring.open_private_key(ring.current)
-        self.keyring.save(ring)
+        self.save(ring)
 
     def revoked(self) -> None:
         """The state says so before clean_up deletes the file, so that a kill between the two cannot bring the key back."""
         request = self.request
-        self.keyring.save(g.revoke(self.keyring.ring, request.fingerprint, request.in_use or (), request.now_text))
+        self.save(g.revoke(self.keyring.ring, request.fingerprint, request.in_use or (), request.now_text))
 
     def pruned(self) -> None:
         """Files go before the state forgets them, so that a kill between the two leaves no file without a name."""
@@ -171,23 +172,32 @@ class Run:
         for identity, generation in plan.written.items():
             keyring.write_key(generation, keyring.opened_key(identity))
         ids = {one.id for one in plan.ring.generations}  # the public half of a lost key is of use to who looks for it
-        aside = [
-            {"file": printable(f"{file.id}.pem"),
-             "now": keyring.put_aside(file.id, plan.aside[file.id], with_public=file.id not in ids),
-             "why": file.why or f"It holds the key of {file.fingerprint}, which has a file of its own."}
+        aside: list[Result] = [
+            {"file": printable(f"{file.id}.pem"), "why": file.why,
+             "now": keyring.put_aside(file.id, with_public=file.id not in ids)}
             for file in files if file.id in plan.aside
         ]
+        for identity, generation in plan.copies.items():
+            keyring.drop_copy(identity, generation, with_public=identity not in ids)
+            own = "was revoked" if generation.state == "revoked" else "has a file of its own"
+            aside.append({"file": printable(f"{identity}.pem"), "now": None,
+                          "why": f"It holds the key of {generation.fingerprint}, which {own}."})
         for generation in plan.ring.generations:
             if generation.state != "revoked" and generation.fingerprint not in keyring.unwritten and keyring.fits(generation):
                 self.changed = keyring.mend_public_key(generation) or self.changed
+        ring = g.counted_from(keyring.ring, plan.ring, request.later_text)
         if damage:
-            copied = keyring.replace_damaged_state(plan.ring)
+            copied = keyring.replace_damaged_state(ring)
             aside += [{"file": STATE_FILE, "now": copied, "why": damage}] if copied else []
-        keyring.save(plan.ring)
+        keyring.save(ring)
         self.changed = bool(self.changed or damage or aside or plan.written)
         self.recovery_row = {"damage": damage or None, "put_aside": aside, "lost": list(plan.lost)}
 
     # -- what goes with every state that writes
+
+    def save(self, ring: g.Ring) -> None:
+        """Write the state, in which retentions start at the later of two clocks."""
+        self.keyring.save(g.counted_from(self.keyring.ring, ring, self.request.later_text))
 
     def reencrypt(self) -> None:
         """Encrypt every key under the new passphrase, file by file, unless what else the call is to do would be refused."""
@@ -202,7 +212,7 @@ class Run:
 
     def clean_up(self) -> None:
         """Destroy the private keys of revoked generations: of this call's, and what a call that was killed left."""
-        for generation in self.keyring.ring.generations if self.request.state != "read" else ():
+        for generation in self.keyring.ring.generations:
             if generation.state == "revoked" and self.keyring.destroy(generation):
                 self.removed.append(generation.fingerprint)
                 self.changed = True
@@ -242,7 +252,7 @@ class Run:
         if known is None:
             replace = request.force and request.state == "present"  # with staged, force asks for a new key
             stored = self.keyring.store(key, "retired", "imported", request.now)
-            self.keyring.save(g.adopt(ring, stored, replace, request.now_text))
+            self.save(g.adopt(ring, stored, replace, request.now_text))
 
     def _check_given_up(self) -> None:
         """Raise KeyringError where no generation is, or is about to be, the key that is to be replaced."""
@@ -411,6 +421,7 @@ def _result(run: Run, before: g.Ring, changed: bool) -> Result:
         "exported": run.exported,
         "lease": run.lease_row,
         "recovery": run.recovery_row,
+        **({"warnings": keyring.warnings} if keyring.warnings else {}),
         "diff": {
             "before_header": keyring.folder, "after_header": keyring.folder,
             "before": _diff_text(before), "after": _diff_text(ring),

@@ -243,6 +243,31 @@ def generate_private_key() -> PrivateKey:
     return PrivateKey(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
+def is_whole_encrypted_key(pem: bytes) -> bool:
+    """Tell whether a text is PKCS#8 that is encrypted and neither cut nor longer than it says; what is within nobody can tell."""
+    try:
+        label, der = _decode_pem(pem.decode("ascii"))
+    except (InvalidKey, UnicodeDecodeError):
+        return False
+    outer = _der_members(der)
+    members = _der_members(outer[0][1]) if [tag for tag, dummy in outer] == [0x30] else []
+    return [tag for tag, dummy in members] == [0x30, 0x04] and label == "ENCRYPTED PRIVATE KEY"
+
+
+def _der_members(der: bytes) -> list[tuple[int, bytes]]:
+    """Return tag and content of the DER values that a text consists of; none unless it ends where the last one does."""
+    members = []
+    while len(der) >= 2:
+        more = der[1] & 0x7F if der[1] & 0x80 else 0
+        length = int.from_bytes(der[2:2 + more], "big") if more else der[1]
+        end = 2 + more + length
+        members.append((der[0], der[2 + more:end]))
+        if end > len(der):
+            return []
+        der = der[end:]
+    return [] if der else members
+
+
 def load_private_key(pem: bytes, passphrase: str | None, where: str) -> PrivateKey:
     """Read a private key: PKCS#8 or PKCS#1 PEM, plain or encrypted (also C(openssl genrsa -des3)).
 
@@ -262,7 +287,9 @@ def load_private_key(pem: bytes, passphrase: str | None, where: str) -> PrivateK
         key = serialization.load_pem_private_key(pem, passphrase.encode() if encrypted and passphrase else None)
     except Exception:  # the library's own errors differ between its versions, and may quote what they read
         why = "the passphrase is wrong, or the file is damaged" if encrypted else "it is damaged or truncated"
-        raise InvalidKey(f"{where} cannot be opened: {why}.", "Give the passphrase it was written with.") from None
+        closed = InvalidKey(f"{where} cannot be opened: {why}.", "Give the passphrase it was written with.")
+        closed.undecrypted = encrypted
+        raise closed from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise InvalidKey(f"{_kind(key)} was given as {where}; RSA with exactly 2048 bits and e = 65537 is needed.", _GENERATE)
     if key.key_size != 2048 or key.public_key().public_numbers().e != 65537:

@@ -35,23 +35,29 @@ _FINGERPRINT_TEXT = re.compile(f'"({g.FINGERPRINT.pattern})"')
 
 @dataclasses.dataclass(frozen=True)
 class KeyFile:
-    """A file that is named as a key file is. C(fingerprint) is that of the key in it; None where it does not open: C(why)."""
+    """A file that is named as a key file is. C(fingerprint) is that of the key in it; None where it does not open: C(why).
+
+    C(whole): it does not open, but looks as it would under another passphrase.
+    """
 
     id: str
     fingerprint: str | None
     why: str = ""
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Recovery:
     """How a keyring comes to be whole. C(written): generations whose key lies in a file that is not its own, by that file's id.
 
-    C(aside): ids of files that get another name, with what they are. C(lost): keys that numbers hold and no file has.
+    C(aside): ids of files that do not open and get another name. C(copies): by file, the generation whose key lies in another
+    file as well. C(lost): keys that numbers hold and no file has.
     """
 
     ring: g.Ring
     written: t.Mapping[str, g.Generation]
-    aside: t.Mapping[str, str]
+    aside: t.Collection[str]
+    copies: t.Mapping[str, g.Generation]
     lost: tuple[str, ...]
 
 
@@ -120,6 +126,8 @@ def recovery(
     """
     opening = [file for file in files if file.fingerprint is not None]
     _check_any_opens(ring, files, opening, readable=readable, where=where)
+    if not chosen:
+        _check_passphrase_fits(ring, files, readable=readable, held=held, where=where)
     homes = _homes(ring, opening)
     ring = _with_unnamed(ring, opening, homes, held if readable else None, now)
     written: dict[str, g.Generation] = {}
@@ -133,7 +141,8 @@ def recovery(
     usable = {one.fingerprint for one in ring.generations if one.fingerprint in homes and one.state != "revoked"}
     ring = _with_states(ring, usable, readable=readable, held=held, chosen=chosen, now=g.time_text(now))
     lost = tuple(sorted({one for one in held if one not in usable}))
-    return Recovery(ring, written, _aside(ring, files, homes), lost)
+    aside = [file.id for file in files if file.fingerprint is None]
+    return Recovery(ring, written, aside, _copies(ring, opening), lost)
 
 
 def _check_any_opens(
@@ -152,6 +161,29 @@ def _check_any_opens(
         f"There is no key file in {where}, so nothing can be recovered and nothing was changed.",
         "Restore it from a replica or a backup. If there is none, move the folder away and rotate to a new key.",
     )
+
+
+def _check_passphrase_fits(
+    ring: g.Ring, files: t.Iterable[KeyFile], *, readable: bool, held: t.Collection[str], where: str
+) -> None:
+    """Refuse files that are whole and under another passphrase, as a change of it that was interrupted leaves them.
+
+    Put aside, their keys would be taken for lost, and another one for the current one. What no generation needs is no hindrance.
+    """
+    by_id, hashes = {one.id: one for one in ring.generations}, {fingerprint_hex16(one) for one in held}
+    locked = []
+    for file in files:
+        known, match = by_id.get(file.id), OURS.fullmatch(file.id)
+        needed = known.state != "revoked" if known else not readable or bool(match and match.group(1) in hashes)
+        if file.whole and needed:
+            locked.append(f"{file.id}.pem")
+    if locked:
+        raise KeyringError(
+            f"Under another passphrase than other key files in {where} are: {', '.join(locked[:20])}. Nothing was changed.",
+            "Most likely a change of the passphrase was interrupted: finish it with encryption_keys_passphrase and "
+            "encryption_keys_new_passphrase as they were then, or give the passphrase that these were written with. Only if they "
+            "are damaged or to be done without, name the key that is to be the current one: encryption_keys_recover_to.",
+        )
 
 
 def _homes(ring: g.Ring, opening: t.Iterable[KeyFile]) -> dict[str, str]:
@@ -245,13 +277,11 @@ def _chosen(ring: g.Ring, usable: t.Collection[str], *, readable: bool, held: t.
     return named or candidates[-1]
 
 
-def _aside(ring: g.Ring, files: t.Iterable[KeyFile], homes: t.Mapping[str, str]) -> dict[str, str]:
-    """Return the files that no generation can use: those that do not open, and copies of keys that are elsewhere as well."""
+def _copies(ring: g.Ring, opening: t.Iterable[KeyFile]) -> dict[str, g.Generation]:
+    """Return by file the generation whose key it holds, where that has a file of its own or was revoked."""
     found = {}
-    for file in files:
-        known = ring.find(file.fingerprint) if file.fingerprint else None
-        if file.fingerprint is None:
-            found[file.id] = "damaged"
-        elif known is not None and known.id != file.id:
-            found[file.id] = "copy"
+    for file in opening:
+        known = ring.find(file.fingerprint or "")
+        if known is not None and known.id != file.id:
+            found[file.id] = known
     return found

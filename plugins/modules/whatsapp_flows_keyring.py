@@ -87,11 +87,13 @@ options:
         older.
       - V(recovered) makes a keyring whole again whose files are damaged, as far as they allow. Key files that open under
         O(passphrase) become generations again. If C(keyring.json) cannot be read, O(fingerprint) becomes the current key, else
-        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Nothing is deleted;
-        files that are of no use are renamed. RV(recovery) tells. A keyring that is not damaged stays as it is.
+        the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Files that do
+        not open are renamed, second files of a key are deleted. It fails, unless O(fingerprint) is given, where a needed file is
+        whole and under another passphrase. RV(recovery) tells. A keyring that is not damaged stays as it is.
       - V(read) returns what is there and writes nothing, not even the folder; a keyring that does not exist is an empty one.
         Every key that was not revoked is opened if O(passphrase) is set, and RV(generations[].usable) tells whether it could be.
-      - Every state that writes also destroys the private keys of revoked generations that an interrupted call left.
+      - Every state that writes, except V(recovered), also destroys the private keys of revoked generations that an interrupted
+        call left.
     type: str
     choices: [present, staged, recorded, promoted, rolled_back, revoked, pruned, mirrored, recovered, read]
     default: present
@@ -152,7 +154,7 @@ options:
     elements: str
   clock:
     description:
-      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). Times are written by the later of the two,
+      - What another host's clock says, as UTC text such as V(2026-01-31T12:00:00Z). A retention starts at the later of the two,
         and V(pruned) deletes nothing while they are more than a day apart; it fails if there was something to delete.
     type: str
     version_added: 1.5.0
@@ -472,7 +474,7 @@ recovery:
       description: What was wrong with C(keyring.json); V(none) if it could be read.
       type: str
     put_aside:
-      description: Files that have another name now.
+      description: Files that have another name now, or were deleted.
       type: list
       elements: dict
       contains:
@@ -480,7 +482,7 @@ recovery:
           description: Its former name.
           type: str
         now:
-          description: Its name now.
+          description: Its name now; V(none) if it was deleted, as a copy of a key that another file has or that was revoked.
           type: str
         why:
           description: What is wrong with it.

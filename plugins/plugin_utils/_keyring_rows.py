@@ -220,7 +220,8 @@ def recovered_lines(results: Rows) -> list[str]:
         states = ", ".join(f"{one['fingerprint']} {one['state']}{' (its private key is lost)' if one['missing'] else ''}"
                            for one in result["generations"])
         lines.append(f"key {name}: {'recovered' if result['changed'] else 'is not damaged'}, generations: {states or 'none'}")
-        lines += [f"key {name}: {row['file']} is now {row['now']}: {row['why']}" for row in told["put_aside"]]
+        lines += [f"key {name}: {row['file']} {'is now ' + row['now'] if row['now'] else 'was deleted'}: {row['why']}"
+                  for row in told["put_aside"]]
         lines += [f"key {name}: numbers hold {one}, whose private key is not here" for one in told["lost"]]
     return lines
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import typing as t
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.waba.flows.plugins.module_utils import _generations as g
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidOptions, KeyringError, WabaError
-from ansible_collections.waba.flows.plugins.module_utils._keys import load_private_key
+from ansible_collections.waba.flows.plugins.module_utils._keys import fingerprint_hex16, load_private_key
 from ansible_collections.waba.flows.plugins.module_utils._recovery import salvage
 from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params
 from ansible_collections.waba.flows.tests.unit.keyring_box import (
@@ -61,7 +62,7 @@ KEY_DAMAGE: dict[str, Callable[[Path, Keys], object]] = {
     "cut": lambda path, keys: path.write_bytes(path.read_bytes()[:900]),
     "empty": lambda path, keys: path.write_bytes(b""),
     "binary": lambda path, keys: path.write_bytes(bytes(range(256)) * 8),
-    "another passphrase": lambda path, keys: path.write_text(keys.b.private_pem("another passphrase")),
+    "altered": lambda path, keys: path.write_bytes(path.read_bytes().replace(b"\nMI", b"\nMA", 1)),
     "too short": lambda path, keys: path.write_text(short_key().private_pem(PASSPHRASE)),
     "folder": lambda path, keys: to_folder(path),
     "pipe": lambda path, keys: to_pipe(path),
@@ -78,9 +79,16 @@ def contents(box: Box) -> list[bytes]:
     return sorted(path.read_bytes() for path in box.folder.iterdir() if path.is_file() and ".pem" in path.name)
 
 
+def opens(pem: bytes) -> bool:
+    try:
+        return bool(load_private_key(pem, PASSPHRASE, "it"))
+    except WabaError:
+        return False
+
+
 def keys_on_disk(box: Box) -> set[str]:
     found = set()
-    for path in box.folder.glob("*.pem"):
+    for path in (path for path in box.folder.glob("*.pem") if path.is_file()):
         try:
             found.add(load_private_key(path.read_bytes(), PASSPHRASE, path.name).public.fingerprint)
         except (WabaError, OSError):
@@ -90,14 +98,15 @@ def keys_on_disk(box: Box) -> set[str]:
 
 def predicted_and_done(box: Box, *held: KeyPair, **given: t.Any) -> Params:
     """Recover, after check mode has told the same and changed nothing, and before a second run that changes nothing."""
-    before, pems = box.files(), contents(box)
+    before, pems, known = box.files(), contents(box), keys_on_disk(box)
     told = recover(box, *held, check_mode=True, **given)
     assert box.files() == before
     done = recover(box, *held, **given)
     ignored = ("check_mode",)
     assert {name: value for name, value in told.items() if name not in ignored} == {
         name: value for name, value in done.items() if name not in ignored}
-    assert [content for content in pems if content not in contents(box)] == []
+    assert keys_on_disk(box) == known
+    assert not [content for content in pems if content not in contents(box) and not opens(content)]
     again, files = recover(box, *held, **given), box.files()
     assert again["changed"] is False
     assert recover(box, *held, **given)["recovery"] == {"damage": None, "put_aside": [], "lost": done["recovery"]["lost"]}
@@ -211,7 +220,7 @@ def test_a_choice_that_no_file_has_is_refused(box: Box, keys: Keys, maker: Maker
 # -- key files
 
 
-@pytest.mark.attack("recovered", "a key file cut, emptied, binary, under another passphrase, of 1024 bits, missing, or no file")
+@pytest.mark.attack("recovered", "a key file cut, altered, emptied, binary, of 1024 bits, missing, or no file")
 @pytest.mark.parametrize("letter", "ab")
 @pytest.mark.parametrize("damage", KEY_DAMAGE)
 def test_a_damaged_key_file_is_put_aside(damage: str, letter: str, box: Box, keys: Keys, maker: Maker) -> None:
@@ -242,7 +251,8 @@ def test_exchanged_key_files_come_under_their_own_names(box: Box, keys: Keys, ma
     done = predicted_and_done(box, keys.b)
     assert states(done) == {keys.a.fingerprint: "retired", keys.b.fingerprint: "current"}
     assert not any(row["missing"] for row in done["generations"])
-    assert len(list(box.folder.glob("*.pem.copy-*"))) == 2
+    assert [row["now"] for row in done["recovery"]["put_aside"]] == [None, None]
+    assert len(box.names(".pem")) == len([name for name in os.listdir(box.folder) if ".pem" in name]) == 2
     assert box("staged")["to_publish"]["fingerprint"] == keys.b.fingerprint
 
 
@@ -284,7 +294,109 @@ def test_what_a_kill_left_is_left_to_the_next_call_unless_a_number_holds_it(
     assert (keys.c.fingerprint in states(done)) is known
 
 
+OTHER = "another passphrase"
+
+
+@pytest.mark.attack("recovered", "recovery after a change of the passphrase that was interrupted")
+@pytest.mark.parametrize("what", ["retired", "current", "pending", "unnamed, held", "state lost"])
+def test_a_whole_file_under_another_passphrase_is_no_damaged_one(what: str, box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    box("staged", force=True)
+    orphaned(box, keys.d)
+    hit = {"retired": keys.a, "pending": keys.c, "unnamed, held": keys.d}.get(what, keys.b)
+    (box.folder / box.pem_name(hit)).write_text(hit.private_pem(OTHER))
+    if what == "state lost":
+        (box.folder / "keyring.json").unlink()
+    before = box.files()
+    with pytest.raises(KeyringError, match=r"Under another passphrase .*encryption_keys_new_passphrase") as caught:
+        recover(box, *[keys.b] * 9, keys.d)
+    assert box.pem_name(hit) in str(caught.value)
+    assert box.files() == before
+    if what in ("retired", "current", "pending"):
+        (box.folder / box.pem_name(keys.d)).unlink()
+        assert box("staged", new_passphrase=OTHER)["current"] == keys.b.fingerprint
+        assert recover(box, keys.b, passphrase=OTHER)["changed"] is False
+
+
+@pytest.mark.attack("recovered", "recovery after a change of the passphrase that was interrupted")
+def test_a_file_under_another_passphrase_is_done_without_where_the_current_key_is_named(
+    box: Box, keys: Keys, maker: Maker
+) -> None:
+    rotated(box, keys)
+    box.pem(keys.b).write_text(keys.b.private_pem(OTHER))
+    done = recover(box, keys.b, fingerprint=keys.a.fingerprint)
+    assert states(done) == {keys.a.fingerprint: "current", keys.b.fingerprint: "retired"}
+    assert len(list(box.folder.glob("*.pem.damaged-*"))) == 1
+
+
+def test_what_nothing_needs_under_another_passphrase_is_put_aside(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    orphaned(box, keys.d)
+    (box.folder / box.pem_name(keys.d)).write_text(keys.d.private_pem(OTHER))
+    assert states(recover(box, keys.b))[keys.b.fingerprint] == "current"
+
+
+def copied(box: Box, key: KeyPair) -> Path:
+    """Another file of a key, as a backup that was put back under an older name."""
+    path = box.folder / f"20250101T000000Z-{fingerprint_hex16(key.fingerprint)}.pem"
+    path.write_bytes(box.pem(key).read_bytes())
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.attack("secret", "copies and damaged files of a key that a recovery came by, before the key was revoked or removed")
+@pytest.mark.parametrize("way", ["revoked", "pruned"])
+def test_nothing_of_a_key_survives_its_end(way: str, box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    copied(box, keys.a)
+    done = predicted_and_done(box, keys.b)
+    assert [row["now"] for row in done["recovery"]["put_aside"]] == [None]
+    copied(box, keys.a).write_text("cut")
+    recover(box, keys.b)
+    assert len(list(box.folder.glob("2025*.pem.damaged-*"))) == 1
+    given: Params = {"fingerprint": keys.a.fingerprint} if way == "revoked" else {"day": 400.0}
+    assert box(way, in_use_fingerprints=[keys.b.fingerprint], **given)["removed"] == [keys.a.fingerprint]
+    ending = fingerprint_hex16(keys.a.fingerprint)
+    assert [name for name in os.listdir(box.folder) if ending in name] == []
+
+
+@pytest.mark.attack("secret", "copies of a key that stay under the old passphrase")
+def test_no_copy_stays_under_the_old_passphrase(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    copied(box, keys.b)
+    recover(box, keys.b)
+    box("staged", new_passphrase=OTHER)
+    assert not [path.name for path in box.folder.glob("*.pem*") if opens(path.read_bytes())]
+
+
 # -- what is left alone
+
+
+@pytest.mark.attack("recovered", "files of others beside the keys")
+def test_files_that_are_not_ours_stay_as_they_are(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    (box.folder / "corporate-ca.pem").write_text("a certificate")
+    (box.folder / "backup-of-key.pem").write_bytes(box.pem(keys.b).read_bytes())
+    before = box.files()
+    done = recover(box, keys.a, day=9)
+    assert (done["changed"], box.files()) == (False, before)
+    box.pem(keys.a).write_text("damaged")
+    recover(box, keys.b)
+    assert {"corporate-ca.pem", "backup-of-key.pem"} <= set(box.names(".pem"))
+
+
+@pytest.mark.attack("recovered", "files of others beside the keys")
+def test_a_recovery_cleans_up_nothing(box: Box, keys: Keys, maker: Maker) -> None:
+    rotated(box, keys)
+    key = box.pem(keys.a).read_bytes()
+    path = box.pem(keys.a)
+    box("revoked", fingerprint=keys.a.fingerprint, in_use_fingerprints=[])
+    path.write_bytes(key)
+    path.chmod(0o600)
+    before = box.files()
+    done = recover(box, keys.b)
+    assert (done["changed"], done["removed"], box.files()) == (False, [], before)
+    assert box("staged")["removed"] == [keys.a.fingerprint]
 
 
 def test_a_keyring_that_is_not_damaged_is_left_alone(box: Box, keys: Keys, maker: Maker) -> None:

@@ -171,7 +171,8 @@ def test_a_copy_of_nothing_is_none_even_if_the_replica_took_it() -> None:
 
 def test_what_was_recovered_is_told() -> None:
     rows = [{"fingerprint": A, "state": "retired", "missing": True}, {"fingerprint": B, "state": "current", "missing": False}]
-    aside = [{"file": "a.pem", "now": "a.pem.damaged-01234567", "why": "It cannot be opened."}]
+    aside = [{"file": "a.pem", "now": "a.pem.damaged-01234567", "why": "It cannot be opened."},
+             {"file": "b.pem", "now": None, "why": "It holds a copy."}]
     results: list[Row] = [
         {"item": "default", "changed": True, "generations": rows, "recovery": {"put_aside": aside, "lost": [A]}},
         {"item": "whole", "changed": False, "generations": [], "recovery": {"put_aside": [], "lost": []}},
@@ -180,6 +181,7 @@ def test_what_was_recovered_is_told() -> None:
     assert keyrings.recovered_lines(results) == [
         f"key default: recovered, generations: {A} retired (its private key is lost), {B} current",
         "key default: a.pem is now a.pem.damaged-01234567: It cannot be opened.",
+        "key default: b.pem was deleted: It holds a copy.",
         f"key default: numbers hold {A}, whose private key is not here",
         "key whole: is not damaged, generations: none",
         "key lost: not recovered",
