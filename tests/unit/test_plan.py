@@ -807,5 +807,7 @@ def test_which_key_most_numbers_hold_is_told_by_all_of_them(
     fleet = [{"name": "a", "key_name": "default"}, {"name": "b", "key_name": "default"}, {"name": "x", "key_name": "other"}]
     read = [{"name": name, "outcome": outcome} for name, outcome in zip("ab", outcomes.split(), strict=False)]
     others = [{"name": name, "key_name": "default"} for name in left_out] + [{"name": "y", "key_name": "other"}]
-    results = [{"item": "default", "changed": damaged}, {"item": "other", "changed": False}, {"failed": True}]
+    results: list[dict[str, t.Any]] = [
+        {"item": "default", "changed": damaged}, {"item": "other", "changed": False}, {"failed": True},
+    ]
     assert plans.undecided(results, fleet=fleet, read=read, left_out=others, chosen=chosen) == expected
