@@ -58,11 +58,9 @@ def attempt(work: t.Callable[[], Result]) -> Result:
         return work()
     except MissingLibrary as error:
         return {"failed": True, "msg": f"{missing_required_lib(error.library)} {error.message}", "error": error.as_dict()}
-    except WabaError as error:
-        return {"failed": True, "msg": str(error), "error": error.as_dict()}
     except Exception as error:
-        defect = defect_of(error)
-        return {"failed": True, "msg": str(defect), "error": defect.as_dict()}
+        told = error if isinstance(error, WabaError) else defect_of(error)
+        return {"failed": True, "msg": str(told), "error": told.as_dict()}
 
 
 def private_keys(params: t.Any) -> t.Iterator[str]:
