@@ -6,7 +6,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
-MARK ?= slow
 SLOW ?= tests/slow tests/unit tests/integration
 RESULTS = .build/results
 AWX = .build/awx
@@ -61,7 +60,7 @@ integration: $(VENV)/ready ## Run the integration tests alone
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/integration
 
 slow: $(VENV)/ready ## Run the tests that take long: processes killed at each step, clients with cached keys, whole stories
-	$(BIN)/python -m pytest -n $(JOBS) -m "$(MARK)" --junitxml=$(RESULTS)/slow.xml $(SLOW)
+	$(BIN)/python -m pytest -n $(JOBS) -m slow --junitxml=$(RESULTS)/slow.xml $(SLOW)
 
 fuzz: $(VENV)/ready-fuzz ## Feed the parsers garbage for ten minutes, guided by the coverage
 	$(BIN)/python -m pytest --junitxml=$(RESULTS)/fuzz.xml tests/fuzz

@@ -45,6 +45,7 @@ class WabaError(Exception):
             "details": None,
             "http_status": None,
             "retryable": self.retryable,
+            "throttled": self.throttled,
             "fbtrace_id": None,
         }
 
@@ -323,5 +324,6 @@ class ApiError(WabaError):
             "details": self.details,
             "http_status": self.http_status,
             "retryable": self.retryable,
+            "throttled": self.throttled,
             "fbtrace_id": self.fbtrace_id,
         }

@@ -212,6 +212,9 @@ error:
     retryable:
       description: Whether the same task may succeed later.
       type: bool
+    throttled:
+      description: Whether the API asked to be left alone for a while. A fleet's limit of failures does not count it.
+      type: bool
     fbtrace_id:
       description: Meta's ID of the request, for its support.
       type: str

@@ -292,14 +292,16 @@ def going(
 def stopped(plan: Rows, done: Rows, max_failures: int, overtaken: t.Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the keys that no further wave is to be started for, and why.
 
-    C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that), an
-    endpoint does not decrypt what was published, or another run went on (C(overtaken)).
+    C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that; not one
+    that is throttled, which says nothing of the others), an endpoint does not decrypt what was published, or another run went on
+    (C(overtaken)).
     """
     failures: dict[str, dict[str, int]] = collections.defaultdict(dict)  # by key: the numbers, and in which wave
     reasons = dict(overtaken or {})
     for wave in done:
+        throttled = {row["name"] for row in wave["published"].get("numbers", []) if row.get("error", {}).get("throttled")}
         for row in _wave_rows(plan, wave):
-            if row["outcome"] in UNMET:
+            if row["outcome"] in UNMET and row["name"] not in throttled:
                 failures[row["key_name"]][row["name"]] = wave["wave"]
         for name, failed in failures.items():
             if 0 <= max_failures < len(failed):

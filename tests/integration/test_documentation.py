@@ -106,6 +106,7 @@ def playbook_commands(page: Path) -> list[str]:
     return [line for line in lines if line.startswith("ansible-playbook")]
 
 
+@pytest.mark.slow
 def test_commands_of_the_first_steps(documented: World) -> None:
     """All commands, one after the other, with the number of the partner refused until its key is allowed to go."""
     use_documented_inventory(documented)

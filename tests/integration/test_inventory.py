@@ -208,6 +208,7 @@ def test_tokens_by_waba_that_are_no_mapping_stop_the_run_unseen(ready: World, pl
     assert ready.box.requests == []
 
 
+@pytest.mark.slow
 def test_the_example_project_for_awx(ready: World) -> None:
     """Its inventory and playbooks as they stand, with this machine as the vault host and the sandbox as the API.
 

@@ -136,6 +136,7 @@ def test_drift_is_mended_without_a_new_key(vaulted: World) -> None:
     assert world.fingerprint("default", "current") == fleet.old_keys["default"].fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.attack("foreign", "a number with a foreign key in a rotated fleet")
 def test_foreign_key_replaced_by_its_fingerprint_only(world: World) -> None:
     world.import_old_keys()
@@ -281,6 +282,7 @@ def test_vault_host_lost_while_publishing_the_table_still_shows(world: World, tm
     assert (again.status, len(world.box.posts), world.fingerprint("default", "current")) == (0, 0, pending)
 
 
+@pytest.mark.slow
 def test_importing_later_makes_foreign_keys_known(world: World) -> None:
     """Day 1 without an import: the numbers with the old key are refused, and the remedy that is named works."""
     world.run()

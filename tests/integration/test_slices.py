@@ -63,7 +63,7 @@ def awx(ready: World) -> Awx:
     return Awx(ready, folder, document)
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.attack("kept", "a slice of a job that sees a part of the fleet")
 def test_every_slice_is_refused(awx: Awx, count: int) -> None:
     """Most lack the vault host; the one that has it sees a part of the fleet, whether or not its workflow is known."""

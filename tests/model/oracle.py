@@ -200,8 +200,8 @@ class Oracle:
         for key_name in KEY_NAMES:
             rows = world.ring(key_name)
             numbers = [name for name in world.inventory if world.key_name(name) == key_name]
-            if not rows and not numbers:
-                continue
+            if not numbers:
+                continue  # a key that no number needs stays as the last run left it
             states = [row["state"] for row in rows]
             assert states.count("current") == 1, (key_name, states)
             assert "pending" not in states, (key_name, states)

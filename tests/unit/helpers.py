@@ -43,6 +43,8 @@ from ansible_collections.waba.flows.plugins.module_utils._options import connect
 from ansible_collections.waba.flows.plugins.module_utils._providers._registry import Provider, make_provider
 
 Params = dict[str, t.Any]
+# What each "error" of a result has.
+ERROR_MEMBERS = {"code", "subcode", "type", "message", "details", "http_status", "retryable", "throttled", "fbtrace_id"}
 
 
 @dataclasses.dataclass(frozen=True)

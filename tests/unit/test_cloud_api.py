@@ -156,7 +156,7 @@ def test_details_come_from_an_object_or_a_string(data: t.Any) -> None:
     }})
     assert error.as_dict() == {
         "code": 100, "subcode": 33, "type": "OAuthException", "message": str(error), "details": "More", "http_status": 400,
-        "retryable": False, "fbtrace_id": "A1",
+        "retryable": False, "throttled": False, "fbtrace_id": "A1",
     }
     assert "[More]" in str(error)
 

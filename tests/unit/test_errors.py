@@ -112,7 +112,7 @@ def test_an_api_error_as_dict_has_all_members() -> None:
     error = ApiError("Text", http_status=400, code=100, subcode=33, type_name="OAuthException", details="More", fbtrace_id="A1")
     assert error.as_dict() == {
         "code": 100, "subcode": 33, "type": "OAuthException", "message": str(error), "details": "More", "http_status": 400,
-        "retryable": False, "fbtrace_id": "A1",
+        "retryable": False, "throttled": False, "fbtrace_id": "A1",
     }
 
 
@@ -135,7 +135,8 @@ def test_other_errors_as_dict_name_their_class(name: str) -> None:
     error: WabaError = getattr(_errors, name)("What is wrong.", "What to do.")
     assert error.as_dict() == {
         "code": None, "subcode": None, "type": name, "message": "What is wrong. What to do.", "details": None,
-        "http_status": None, "retryable": name in {"NotVerified", "ConnectionFailed", "Timeout"}, "fbtrace_id": None,
+        "http_status": None, "retryable": name in {"NotVerified", "ConnectionFailed", "Timeout"}, "throttled": False,
+        "fbtrace_id": None,
     }
 
 

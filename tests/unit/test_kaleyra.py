@@ -254,7 +254,7 @@ def test_an_error_is_read_in_both_shapes(shape: str, rig: Rig, keys: Keys) -> No
     assert (result["outcome"], result["changed"]) == ("failed", False)
     assert result["error"] == {
         "code": "WA-400", "subcode": None, "type": "ApiError", "message": result["error"]["message"], "details": "The key is bad",
-        "http_status": 400, "retryable": False, "fbtrace_id": None,
+        "http_status": 400, "retryable": False, "throttled": False, "fbtrace_id": None,
     }
     assert "Bad request [The key is bad] (code WA-400, HTTP 400). Check that the key is an RSA-2048" in result["msg"]
 

@@ -21,7 +21,14 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from ansible_collections.waba.flows.plugins.module_utils import _argspec, _host_argspec, _http, _keyring, _keys
 from ansible_collections.waba.flows.plugins.module_utils._keys import PrivateKey
-from ansible_collections.waba.flows.tests.unit.helpers import KeyPair, Keys, Params, body_pieces, internal_arguments
+from ansible_collections.waba.flows.tests.unit.helpers import (
+    ERROR_MEMBERS,
+    KeyPair,
+    Keys,
+    Params,
+    body_pieces,
+    internal_arguments,
+)
 from tests.sandbox import DEFAULT_NUMBER, DEFAULT_TOKEN, Sandbox, make_number, make_state
 
 PACKAGE = "ansible_collections.waba.flows.plugins"
@@ -121,7 +128,7 @@ def test_a_failure_has_a_message_with_a_remedy_and_the_error(run: Run, box: Sand
     result = run(ONE, **reach(box, phone_number_id=DEFAULT_NUMBER, business_public_key=keys.a.pem))
     assert result["failed"] is True
     assert "Register the number with the Cloud API first" in result["msg"]
-    assert set(result["error"]) == {"code", "subcode", "type", "message", "details", "http_status", "retryable", "fbtrace_id"}
+    assert set(result["error"]) == ERROR_MEMBERS
     assert (result["error"]["code"], result["error"]["retryable"]) == (133010, False)
     assert (result["outcome"], result["changed"], result["api"]["requests"]) == ("failed", False, 2)
 

@@ -25,6 +25,7 @@ from ansible_collections.waba.flows.plugins.module_utils._argspec import PING_SP
 from ansible_collections.waba.flows.plugins.module_utils._errors import InvalidKey, InvalidOptions, MissingLibrary, version_tuple
 from ansible_collections.waba.flows.plugins.module_utils._ping import run_ping
 from ansible_collections.waba.flows.tests.unit.helpers import (
+    ERROR_MEMBERS,
     Clock,
     FlowRequest,
     KeyPair,
@@ -105,7 +106,7 @@ def failure(url: str, key: KeyPair, **options: t.Any) -> Params:
     assert (result["rejects_unknown_key"], result["unknown_key_status_code"]) == (None, None)
     assert result["error"]["message"] == result["msg"]
     assert result["error"]["http_status"] == result["status_code"]
-    assert set(result["error"]) == {"code", "subcode", "type", "message", "details", "http_status", "retryable", "fbtrace_id"}
+    assert set(result["error"]) == ERROR_MEMBERS
     return result
 
 

@@ -311,6 +311,14 @@ def test_whatever_leaves_a_number_without_its_key_is_a_failure(row: Row) -> None
     assert plans.stopped(plan_of({"a": B}), [wave(1, row)], 0) == {"default": "a failed in wave 1"}
 
 
+def test_a_throttled_number_says_nothing_of_the_others() -> None:
+    plan = plan_of(dict.fromkeys("abc", B))
+    throttled = not_sent("a", error={"message": "The rate limit is reached.", "throttled": True})
+    refused = not_sent("b", error={"message": "No permission.", "throttled": False})
+    assert plans.stopped(plan, [wave(1, throttled)], 0) == {}
+    assert plans.stopped(plan, [wave(1, throttled), wave(2, refused)], 0) == {"default": "b failed in wave 2"}
+
+
 @pytest.mark.parametrize("row", [sent("a"), sent("a", "set"), sent("a", "resigned"), sent("a", "unchanged", changed=False)])
 def test_what_has_its_key_is_none(row: Row) -> None:
     assert plans.stopped(plan_of({"a": B}), [wave(1, row)], 0) == {}
