@@ -236,6 +236,12 @@ def revived(ring: Ring, source: Ring) -> list[str]:
     return [one.fingerprint for one in ring.generations if one.state == "revoked" and one.fingerprint in usable]
 
 
+def outdated(ring: Ring, source: Ring) -> list[str]:
+    """Return the numbers, sorted, that a ring has a later record of than a source has; one that the source forgot is none."""
+    return sorted(name for name, row in ring.accepted.items()
+                  if name in source.accepted and row["at"] > source.accepted[name]["at"])
+
+
 def burying(ring: Ring, gone: t.Iterable[Generation], now: str) -> Ring:
     """Return a ring together with generations that it does not have, as revoked ones: until their files are deleted."""
     return dataclasses.replace(ring, generations=(*ring.generations, *(
@@ -325,11 +331,19 @@ def record(ring: Ring, accepted: t.Mapping[str, Accepted], now: str) -> Ring:
         if not row["fingerprints"]:
             new.pop(name, None)
         elif name not in new or {**new[name], "at": now} != {**row, "at": now}:
-            new[name] = {**row, "at": now}
+            new[name] = {**row, "at": max(now, _second_after(new[name]["at"])) if name in new else now}
     if new == dict(ring.accepted):
         return ring
     # What a number is about to lose was held until now: retention counts from here.
     return dataclasses.replace(note_seen(ring, ring.recorded, now), accepted=new)
+
+
+def _second_after(moment: str) -> str:
+    """Return a time that is later than the one of the record before, whatever the clock says: outdated goes by it."""
+    try:
+        return time_text(parse_time(moment) + timedelta(seconds=1))
+    except OverflowError:  # the calendar's end
+        return moment
 
 
 def due_at(ring: Ring, max_age: timedelta | None) -> datetime | None:

@@ -271,13 +271,15 @@ class Run:
         return self.keyring.store(key, "pending", "generated", self.request.now)
 
     def _check_source(self) -> None:
-        """Refuse a source that never knew what this copy has, or not that it was revoked: it was lost, or is older."""
+        """Refuse a source that never knew what this copy has, or knows less of it or of numbers: it was lost, or is older."""
         here, source = self.keyring.ring, self.request.source.ring
         lost, revived = g.unknown(source, (one.fingerprint for one in here.generations)), g.revived(here, source)
-        if self.request.force or not (lost or revived):
+        outdated = g.outdated(here, source)
+        if self.request.force or not (lost or revived or outdated):
             return
         newer = [f"{', '.join(lost)}, which the source does not know"] if lost else []
         newer += [f"{', '.join(revived)} as revoked, which the source has not"] if revived else []
+        newer += [f"later records of what numbers accepted ({', '.join(outdated[:20])})"] if outdated else []
         raise KeyringError(
             f"{self.keyring.folder} on {os.uname().nodename} has {', and '.join(newer)}: "
             "the source was lost or is older than this copy, or another run went on meanwhile. Nothing was changed.",

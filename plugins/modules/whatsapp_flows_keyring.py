@@ -83,8 +83,8 @@ options:
         only after every number was read.
       - V(mirrored) makes this keyring an exact copy of O(source). Keys are written, read back and opened before the copy names
         them; then those are destroyed that the source has as revoked, or deleted after their retention. It is refused where the
-        source does not know a key of this copy, or still has one that was revoked here, because then the source was lost or is
-        older.
+        source does not know a key of this copy, still has one that was revoked here, or has an earlier record of what a number
+        accepted, because then the source was lost or is older.
       - V(recovered) makes a keyring whole again whose files are damaged, as far as they allow. Key files that open under
         O(passphrase) become generations again. If C(keyring.json) cannot be read, O(fingerprint) becomes the current key, else
         the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Files that do

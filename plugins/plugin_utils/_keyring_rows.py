@@ -117,15 +117,20 @@ def copies(hosts: t.Sequence[str], key_names: t.Sequence[str]) -> Rows:
     return [{"host": host, "key_name": name} for host in hosts for name in key_names]
 
 
-def copy_source(results: Rows, key_name: str) -> dict[str, t.Any]:
+def copy_source(results: Rows, key_name: str, lost: bool = False) -> dict[str, t.Any]:
     """Return a keyring as the keyring module's option source takes it; private keys go along where they were exported.
 
-    One that could not be read lacks C(generations), so that the module refuses it: it would be copied as an empty one.
+    One that could not be read lacks C(generations), so that the module refuses it: it would be copied as an empty one. If the
+    original was C(lost), the copy's records may be those before numbers were sent a key, so that none is certain any more.
     """
     result = next((result for result in results if result["item"] == key_name), {})
-    source = {"accepted": result.get("accepted", {}), "pruned": result.get("pruned", []),
-              "private_keys": result.get("exported") or {}}
-    return {**source, "generations": result["generations"]} if "generations" in result else source
+    accepted, generations = result.get("accepted", {}), result.get("generations")
+    if lost:
+        usable = [one["fingerprint"] for one in generations or () if one["state"] != "revoked"]
+        accepted = {name: {**row, "fingerprints": list(dict.fromkeys([*row["fingerprints"], *usable])), "certain": False}
+                    for name, row in accepted.items()}
+    source = {"accepted": accepted, "pruned": result.get("pruned", []), "private_keys": result.get("exported") or {}}
+    return source if generations is None else {**source, "generations": generations}
 
 
 def copy_rows(results: Rows, sources: Rows | None = None) -> Rows:

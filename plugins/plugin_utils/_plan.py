@@ -292,9 +292,8 @@ def going(
 def stopped(plan: Rows, done: Rows, max_failures: int, overtaken: t.Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the keys that no further wave is to be started for, and why.
 
-    C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that; not one
-    that is throttled, which says nothing of the others), an endpoint does not decrypt what was published, or another run went on
-    (C(overtaken)).
+    C(done) are rows of wave_done. A key stops when more than C(max_failures) of its numbers failed (below 0: never for that), an
+    endpoint does not decrypt what was published, or another run went on (C(overtaken)). A throttled number is none that failed.
     """
     failures: dict[str, dict[str, int]] = collections.defaultdict(dict)  # by key: the numbers, and in which wave
     reasons = dict(overtaken or {})

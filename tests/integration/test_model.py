@@ -9,6 +9,7 @@ MODEL_EXAMPLES is the number of stories of the long test, of 40 steps at most, a
 from __future__ import annotations
 
 import os
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -55,6 +56,42 @@ class TestStories:
     @pytest.mark.slow
     def test_many(self, record_property: Record) -> None:
         tell_stories(record_property, EXAMPLES, 40, SEED)
+
+
+@pytest.mark.attack("durable", "old records of numbers that cannot be asked: a backup, or a replica of before the wave")
+@pytest.mark.parametrize("way", ["backup", "replica"])
+def test_old_records_of_a_vault_host_take_no_key_from_a_number(tmp_path: Path, way: str) -> None:
+    """By them the number holds the key before, so that the one it holds could be revoked without sending it another."""
+    with World(tmp_path / "estate", partner=0) as world:
+        oracle = Oracle(world)
+        oracle.meddled.update(name for name in world.numbers if not world.can_be_read(name))
+        assert world.run(encryption_keys_replace_foreign=True).state == "done"
+        oracle.meddled.clear()
+        run = world.start(encryption_keys_force=True, encryption_keys_waves=["100%"])
+        take_to(world, run, "Divide the numbers into waves")
+        shutil.copytree(world.keys, tmp_path / "backup")
+        if way == "backup":
+            assert world.advance(run).state == "done"
+        else:
+            take_to(world, run, "Note the wave")
+            world.kill(run)
+        leaked = world.held("k-1")
+        assert leaked
+        assert {world.held(name) for name in world.inventory} == {leaked}
+        shutil.rmtree(world.keys)
+        oracle.vault_was_put_back()
+        oracle.revoked.add(leaked)
+        if way == "backup":
+            shutil.copytree(tmp_path / "backup", world.keys)
+            refused = world.run(encryption_keys_revoke=leaked)
+            assert (refused.state, "later records of what numbers accepted" in refused.message) == ("failed", True)
+            assert {world.held(name) for name in world.inventory} == {leaked}
+            shutil.rmtree(world.keys)
+        assert world.run("restore", encryption_keys_restore_from="replica-1").state == "done"
+        assert world.run(encryption_keys_revoke=leaked).state == "done"
+        assert {world.held(name) for name in world.inventory} == {world.in_state("default", "current")} != {leaked}
+        oracle.vault_is_old = False
+        oracle.check()
 
 
 @pytest.fixture

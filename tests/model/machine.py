@@ -228,6 +228,17 @@ class Estate(RuleBasedStateMachine):
         shutil.copytree(t.cast(Path, self.backup), self.world.keys)
         self.oracle.vault_was_put_back()
 
+    @precondition(lambda self: not self.under_way and not self.oracle.vault_is_old and "replica-1" not in self.world.unreachable)
+    @rule()
+    def vault_host_is_lost(self) -> None:
+        """Nothing is left of it, and it is rebuilt of what the replica has, right after whatever a run had come to."""
+        shutil.rmtree(self.world.keys)
+        self.world.unreachable.discard("vault")
+        self.oracle.vault_was_put_back()
+        restored = self.world.run("restore", encryption_keys_restore_from="replica-1")
+        assert restored.state == "done", restored.message
+        self.oracle.vault_is_old = False
+
     # -- check mode, and the end
 
     @precondition(lambda self: not self.under_way)

@@ -299,6 +299,43 @@ def test_a_key_revoked_here_that_the_source_never_knew_is_not_forgotten(vault: B
     assert states(replica("read"))[keys.a.fingerprint] == "revoked"
 
 
+def sent(key: KeyPair) -> dict[str, Params]:
+    """The record of a number that accepted a key."""
+    return {"106": {"fingerprints": [key.fingerprint], "certain": True}}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_records_of_numbers_do_not_go_back_to_those_of_an_older_source(
+    check_mode: bool, vault: Box, replica: Box, keys: Keys
+) -> None:
+    """The number would pass for one that need not be sent a key, while it holds another."""
+    vault("recorded", accepted=sent(keys.b))
+    older = copy_of(vault, COPY_PASSPHRASE)
+    vault("recorded", accepted=sent(keys.c), day=vault.day + 1)
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    before = replica.files()
+    with pytest.raises(KeyringError, match=r"has later records of what numbers accepted \(106\): the source was lost or"):
+        mirror(replica, older, check_mode=check_mode)
+    assert replica.files() == before
+    assert mirror(replica, older, force=True)["accepted"] == older["accepted"]
+
+
+def test_a_record_is_always_later_than_the_one_before(vault: Box, replica: Box, keys: Keys) -> None:
+    """The clock of the vault host was set back; its copy must not take it for an older one."""
+    vault("recorded", accepted=sent(keys.b))
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    row = vault("recorded", accepted=sent(keys.c), day=vault.day - 1)["accepted"]["106"]
+    assert row["at"] > replica.document()["accepted"]["106"]["at"]
+    assert mirror(replica, copy_of(vault, COPY_PASSPHRASE))["accepted"]["106"] == row
+
+
+def test_a_number_that_the_source_forgot_is_no_sign_of_an_older_one(vault: Box, replica: Box, keys: Keys) -> None:
+    vault("recorded", accepted=sent(keys.b))
+    mirror(replica, copy_of(vault, COPY_PASSPHRASE))
+    vault("recorded", accepted={"106": {"fingerprints": [], "certain": False}})
+    assert mirror(replica, copy_of(vault, COPY_PASSPHRASE))["accepted"] == {}
+
+
 def test_a_vault_rebuilt_from_an_older_copy_does_not_take_keys_from_a_newer_one(
     vault: Box, replica: Box, keys: Keys
 ) -> None:

@@ -134,6 +134,14 @@ def test_a_copy_is_made_of_what_was_exported() -> None:
     assert source_problems(source) == []
 
 
+def test_of_a_copy_whose_original_was_lost_no_record_is_certain() -> None:
+    """Its records may be those from before numbers were sent the key that was about to come; so they are sent one again."""
+    results = [{**exported("default", "A:revoked B:retired C:current D:pending"), "accepted": {"106": noted(C), "107": noted(A)}}]
+    source = keyrings.copy_source(results, "default", lost=True)
+    assert source["accepted"] == {"106": noted(C, B, D, certain=False), "107": noted(A, B, C, D, certain=False)}
+    assert source_problems(source) == []
+
+
 def test_a_copy_can_be_made_of_states_alone() -> None:
     assert keyrings.copy_source([answer("default")], "default")["private_keys"] == {}
     assert source_problems(keyrings.copy_source([answer("default", "")], "default")) == []
