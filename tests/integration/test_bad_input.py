@@ -78,10 +78,10 @@ def test_numbers_that_are_wrong_each_in_its_own_way(ready: World) -> None:
             ready.numbers[host][variable] = ready.fleet.wabas[host] if value == "its WABA's" else value
     run = ready.run(encryption_keys_force=True)
     assert_one_message(run, ready.fleet.numbers["number-04"], ready.fleet.wabas["number-12"])
-    for host, (dummy, dummy, parts) in WRONG_NUMBERS.items():
+    for host, wrong in WRONG_NUMBERS.items():
         told = [line for line in run.failures.splitlines() if host in line]
         assert len(told) == 1, (host, run.failures)
-        assert all(part in told[0] for part in parts), (host, told)
+        assert all(part in told[0] for part in wrong[2]), (host, told)
     assert "number-03" not in run.failures
     assert_others_done(ready, run, set(WRONG_NUMBERS))
 
