@@ -70,9 +70,9 @@ def _all_metrics(document: t.Mapping[str, t.Any], path: str) -> str:
 
 _FUNCTIONS: tuple[t.Callable[..., t.Any], ...] = (
     inventory.collect_endpoints, inventory.tokens_problem, inventory.part_of_fleet,
-    keyrings.keyring_rows, keyrings.replica_view, keyrings.keyrings_of, keyrings.aim, keyrings.copies, keyrings.copy_source,
-    keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment, keyrings.restored_lines,
-    keyrings.recovered_lines,
+    keyrings.keyring_rows, keyrings.replica_view, keyrings.behind, keyrings.keyrings_of, keyrings.aim, keyrings.copies,
+    keyrings.copy_source, keyrings.copy_rows, keyrings.bundles, keyrings.deployed_rows, keyrings.deployment,
+    keyrings.restored_lines, keyrings.recovered_lines,
     plan.make_plan, plan.as_list, plan.retention_days, plan.answering, plan.calls_needed,
     plan.held, plan.held_by, plan.undecided, plan.wave_sizes, plan.make_waves, plan.wave_done, plan.overtaken, plan.going,
     plan.stopped, plan.final_rows,

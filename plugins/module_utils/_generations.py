@@ -20,6 +20,7 @@ STATES = ("pending", "current", "retired", "revoked")
 MINIMUM_RETENTION = timedelta(days=7)  # clients cache the public key for a week by default
 # A copy that nobody reached since so many keys were deleted is refused as one of another keyring.
 MOST_PRUNED = 100
+LAST_SERIAL = 2**53  # what every reader of JSON can tell from the next
 ORIGINS = ("generated", "imported")
 KEY_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -68,11 +69,14 @@ class Ring:
     and it is not known whether it was accepted.
     C(pruned) are the fingerprints of generations that were deleted after their retention, as far back as MOST_PRUNED: what a copy
     still has of those may go, and nothing else may.
+    C(serial) counts the changes of the original, whatever clocks say: by it an original that was put back from a backup is known
+    to be older than its copies. 0: version 1.4 or older wrote it.
     """
 
     generations: tuple[Generation, ...] = ()
     accepted: t.Mapping[str, Accepted] = dataclasses.field(default_factory=dict)
     pruned: tuple[str, ...] = ()
+    serial: int = 0
 
     @property
     def current(self) -> Generation | None:
@@ -236,10 +240,10 @@ def revived(ring: Ring, source: Ring) -> list[str]:
     return [one.fingerprint for one in ring.generations if one.state == "revoked" and one.fingerprint in usable]
 
 
-def outdated(ring: Ring, source: Ring) -> list[str]:
-    """Return the numbers, sorted, that a ring has a later record of than a source has; one that the source forgot is none."""
-    return sorted(name for name, row in ring.accepted.items()
-                  if name in source.accepted and row["at"] > source.accepted[name]["at"])
+def counted(before: Ring, ring: Ring) -> Ring:
+    """Return a ring as the next change of the one before, where it is one."""
+    same = dataclasses.replace(ring, serial=before.serial) == before
+    return before if same else dataclasses.replace(ring, serial=before.serial + 1)
 
 
 def burying(ring: Ring, gone: t.Iterable[Generation], now: str) -> Ring:
@@ -331,19 +335,11 @@ def record(ring: Ring, accepted: t.Mapping[str, Accepted], now: str) -> Ring:
         if not row["fingerprints"]:
             new.pop(name, None)
         elif name not in new or {**new[name], "at": now} != {**row, "at": now}:
-            new[name] = {**row, "at": max(now, _second_after(new[name]["at"])) if name in new else now}
+            new[name] = {**row, "at": now}
     if new == dict(ring.accepted):
         return ring
     # What a number is about to lose was held until now: retention counts from here.
     return dataclasses.replace(note_seen(ring, ring.recorded, now), accepted=new)
-
-
-def _second_after(moment: str) -> str:
-    """Return a time that is later than the one of the record before, whatever the clock says: outdated goes by it."""
-    try:
-        return time_text(parse_time(moment) + timedelta(seconds=1))
-    except OverflowError:  # the calendar's end
-        return moment
 
 
 def due_at(ring: Ring, max_age: timedelta | None) -> datetime | None:
@@ -360,6 +356,7 @@ def to_document(ring: Ring) -> dict[str, t.Any]:
     """Return the content of keyring.json."""
     return {
         "schema": SCHEMA,
+        "serial": ring.serial,
         "generations": [dataclasses.asdict(generation) for generation in ring.generations],
         "accepted": dict(ring.accepted),
         "pruned": list(ring.pruned),
@@ -383,7 +380,10 @@ def from_document(document: t.Any) -> Ring:
     pruned = document.get("pruned", [])  # version 1.0 wrote none
     if not isinstance(pruned, list) or not all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in pruned):
         raise ValueError("pruned is not a list of fingerprints")
-    ring = Ring(tuple(from_row(row) for row in rows), accepted, tuple(pruned))
+    serial = document.get("serial", 0)  # before version 1.5 there was none
+    if not isinstance(serial, int) or isinstance(serial, bool) or not 0 <= serial <= LAST_SERIAL:
+        raise ValueError("serial is not a number of changes")
+    ring = Ring(tuple(from_row(row) for row in rows), accepted, tuple(pruned), serial)
     for state in ("current", "pending"):
         if sum(g.state == state for g in ring.generations) > 1:
             raise ValueError(f"more than one generation is {state}")

@@ -255,6 +255,10 @@ class Keyring:
 
     def save(self, ring: g.Ring, anew: bool = False) -> None:
         """Replace the state atomically and durably, where it changes or has to be written C(anew); in check mode in memory."""
+        self.save_copy(g.counted(self.ring, ring), anew)
+
+    def save_copy(self, ring: g.Ring, anew: bool = False) -> None:
+        """Do as save does, but count no change: the ring is that of another keyring, as it is there."""
         if self._writes and (ring != self.ring or anew):
             document = g.to_document(ring)
             g.from_document(document)  # what could not be read again is never written

@@ -56,6 +56,7 @@ def source_of(given: Params) -> Source:
         bare = [{name: value for name, value in row.items() if name not in ADDED_MEMBERS} for row in rows]
         ring = g.from_document({
             "schema": g.SCHEMA, "generations": bare, "accepted": given["accepted"] or {}, "pruned": given.get("pruned") or [],
+            "serial": given["serial"],
         })
         if not all(isinstance(pem, str) for pem in private_keys.values()):
             raise ValueError("a private key is not text")
@@ -125,6 +126,8 @@ class Request:
         self.in_use = None if in_use is None else frozenset(self.held)
         self.fingerprint = normalise_fingerprint(params["fingerprint"]) if params["fingerprint"] else ""
         self.required = frozenset(normalise_fingerprint(item) for item in params["required_fingerprints"] or ())
+        self.required_serial: int = params["required_serial"]
+        self.required_by: str = params["required_by"] or ""
         self.given_up = normalise_fingerprint(params["replace_fingerprint"]) if params["replace_fingerprint"] else ""
         self.accepted = _accepted(params["accepted"], self.now_text)
         self.import_path: str | None = params["import_private_key_path"]
@@ -162,6 +165,7 @@ class Request:
             raise InvalidOptions("import_private_key_path and import_private_key_content exclude each other.")
         taken = {
             "required_fingerprints": (self.required, ("present", "staged")),
+            "required_serial": (self.required_serial, ("present", "staged")),
             "replace_fingerprint": (self.given_up, ("staged",)),
             "accepted": (self.accepted, ("recorded",)),
             "new_passphrase": (self.new_passphrase, ("present", "staged", "promoted", "rolled_back")),

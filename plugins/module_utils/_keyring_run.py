@@ -271,18 +271,18 @@ class Run:
         return self.keyring.store(key, "pending", "generated", self.request.now)
 
     def _check_source(self) -> None:
-        """Refuse a source that never knew what this copy has, or knows less of it or of numbers: it was lost, or is older."""
+        """Refuse a source that never knew what this copy has, or counts fewer changes: it was lost, or is older."""
         here, source = self.keyring.ring, self.request.source.ring
         lost, revived = g.unknown(source, (one.fingerprint for one in here.generations)), g.revived(here, source)
-        outdated = g.outdated(here, source)
-        if self.request.force or not (lost or revived or outdated):
+        behind = source.serial < here.serial
+        if self.request.force or not (lost or revived or behind):
             return
         newer = [f"{', '.join(lost)}, which the source does not know"] if lost else []
         newer += [f"{', '.join(revived)} as revoked, which the source has not"] if revived else []
-        newer += [f"later records of what numbers accepted ({', '.join(outdated[:20])})"] if outdated else []
+        newer += [f"change {here.serial} where the source has {source.serial}"] if behind else []
         raise KeyringError(
             f"{self.keyring.folder} on {os.uname().nodename} has {', and '.join(newer)}: "
-            "the source was lost or is older than this copy, or another run went on meanwhile. Nothing was changed.",
+            "the source was lost or is older than this copy, or another run went on meanwhile. This copy was left as it is.",
             "Run again when no other run is at work. If that does not help, rebuild the source from this copy: "
             f"{RESTORE} (the copy's name in the inventory). Only if this copy may be lost, use force.",
         )
@@ -325,11 +325,13 @@ class Run:
         keyring = self.keyring
         ids, known = {one.id for one in ring.generations}, {one.fingerprint for one in ring.generations}
         gone = [one for one in keyring.ring.generations if one.id not in ids and one.fingerprint not in known]
-        keyring.save(g.burying(ring, gone, self.request.now_text))
+        buried = g.burying(ring, gone, self.request.now_text)
+        if gone:  # under the serial of before, as it is not the source's state yet
+            keyring.save_copy(dataclasses.replace(buried, serial=keyring.ring.serial))
         for generation in gone:
             if keyring.destroy(generation):
                 self.removed.append(generation.fingerprint)
-        keyring.save(ring)
+        keyring.save_copy(ring)
 
 
 # -- checks before anything is done
@@ -342,8 +344,19 @@ def _check_required(keyring: Keyring, request: Request) -> None:
         raise KeyringError(
             f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has: this keyring "
             "was lost or is older than its copy.",
-            f"Rebuild it: {RESTORE}",
+            f"Rebuild it: {_restore_from(request)}",
         )
+    if keyring.ring.serial < request.required_serial:
+        raise KeyringError(
+            f"{keyring.folder} on {os.uname().nodename} is at change {keyring.ring.serial}, a copy of it at change "
+            f"{request.required_serial}: it was put back from a backup, or is older than its copy. Nothing was changed.",
+            f"Rebuild it from the copy: {_restore_from(request)}",
+        )
+
+
+def _restore_from(request: Request) -> str:
+    """Return the command that rebuilds a keyring from its newest copy."""
+    return RESTORE.replace("HOST", request.required_by) if request.required_by else RESTORE
 
 
 def _not_known(ring: g.Ring, request: Request, fingerprints: t.Iterable[str]) -> list[str]:
@@ -412,6 +425,7 @@ def _result(run: Run, before: g.Ring, changed: bool) -> Result:
         ],
         "accepted": document["accepted"],
         "pruned": document["pruned"],
+        "serial": document["serial"],
         "current": ring.current.fingerprint if ring.current else None,
         "pending": ring.pending.fingerprint if ring.pending else None,
         "to_publish": _to_publish(run, target) if run.request.state not in ("revoked", "pruned", "recorded") else None,

@@ -30,6 +30,7 @@ OURS = re.compile(GENERATED.pattern + f"(?:{IMPORTED_SUFFIX})?")
 # How the rows begin that are written; so nothing is looked into that is nested deeper than they are.
 _ROW = re.compile(r'\{(?=\s*"id")')
 _RECORD = re.compile(r'"((?:[^"\\]|\\.){1,400})"\s*:\s*(?=\{\s*"(?:fingerprints|certain|at)")')
+_SERIAL = re.compile(r'"serial": (\d{1,15}),')
 _FINGERPRINT_TEXT = re.compile(f'"({g.FINGERPRINT.pattern})"')
 
 
@@ -78,7 +79,9 @@ def salvage(text: bytes) -> g.Ring:
         if name and g.is_accepted(row):
             accepted[name] = t.cast(g.Accepted, row)
     unique = {one.id: one for one in rows.values()}
-    return g.Ring(tuple(unique.values()), accepted, _pruned(content, {one.fingerprint for one in unique.values()}))
+    serial = _SERIAL.search(content)
+    return g.Ring(tuple(unique.values()), accepted, _pruned(content, {one.fingerprint for one in unique.values()}),
+                  int(serial.group(1)) if serial else 0)
 
 
 def _object_at(content: str, start: int) -> t.Any:

@@ -83,8 +83,8 @@ options:
         only after every number was read.
       - V(mirrored) makes this keyring an exact copy of O(source). Keys are written, read back and opened before the copy names
         them; then those are destroyed that the source has as revoked, or deleted after their retention. It is refused where the
-        source does not know a key of this copy, still has one that was revoked here, or has an earlier record of what a number
-        accepted, because then the source was lost or is older.
+        source does not know a key of this copy, still has one that was revoked here, or has a lower RV(serial), because then the
+        source was lost or is older.
       - V(recovered) makes a keyring whole again whose files are damaged, as far as they allow. Key files that open under
         O(passphrase) become generations again. If C(keyring.json) cannot be read, O(fingerprint) becomes the current key, else
         the one that occurs most often in O(in_use_fingerprints), and the others are retired, from now on. Files that do
@@ -120,6 +120,18 @@ options:
     type: list
     version_added: 1.1.0
     elements: str
+  required_serial:
+    description:
+      - The highest RV(serial) of the copies of this keyring, with O(state=present) or O(state=staged).
+      - A keyring with a lower one was put back from a backup, or is older than its copy, and nothing is done.
+    type: int
+    version_added: 1.5.0
+    default: 0
+  required_by:
+    description:
+      - The host whose copy O(required_serial) is of, for the message that says what to rebuild the keyring from.
+    type: str
+    version_added: 1.5.0
   replace_fingerprint:
     description:
       - With O(state=staged), a key that must not be used any more, for example because it leaked. If it is pending, it is
@@ -201,6 +213,12 @@ options:
           - Its RV(exported), with O(passphrase) as O(export_passphrase). Keys that are here already, and open, may be left out.
         type: dict
         default: {}
+      serial:
+        description:
+          - Its RV(serial).
+        type: int
+        version_added: 1.5.0
+        default: 0
   lease_owner:
     description:
       - Who makes this rotation, for example a host and the number of a job. With O(state=staged) a lease is taken, and
@@ -267,6 +285,7 @@ EXAMPLES = r"""
       generations: "{{ original.generations }}"
       accepted: "{{ original.accepted }}"
       pruned: "{{ original.pruned }}"
+      serial: "{{ original.serial }}"
       private_keys: "{{ original.exported }}"
   no_log: true
 
@@ -286,6 +305,7 @@ EXAMPLES = r"""
     state: staged
     replace_fingerprint: SHA256:3X1mUDe5PlmcgmaRVTUbGpEwsLBLvOc9zbwCwX1vL2U
     required_fingerprints: "{{ original.generations | map(attribute='fingerprint') }}"
+    required_serial: "{{ original.serial }}"
     lease_owner: "{{ inventory_hostname }}"
 
 - name: Give up the new key and go back to the one before
@@ -397,6 +417,13 @@ pruned:
   returned: success
   type: list
   elements: str
+serial:
+  description:
+    - How often the state of the keyring was changed. Copies have that of their source, so that one which was put back from a
+      backup is known to be older than they are. V(0) if version 1.4 or older wrote it.
+  returned: success
+  type: int
+  sample: 12
 pending:
   description: Fingerprint of the pending key.
   returned: success; V(none) if there is none

@@ -59,11 +59,13 @@ def keyring_rows(results: Rows, problems: t.Mapping[str, str] | None = None) -> 
 
 def replica_view(results: Rows) -> dict[str, t.Any]:
     """Return what the copies of the keyrings say: C(required), the fingerprints that the vault host must know, or have known,
-    by key name; C(problems), why a key cannot be worked on, by key name.
+    by key name; C(newest), the serial of the newest copy and the host that has it, by key name; C(problems), why a key cannot
+    be worked on, by key name.
 
     C(results) are of a loop of the keyring module, state read, over items with C(host) and C(key_name).
     """
     required: dict[str, list[str]] = collections.defaultdict(list)
+    newest: dict[str, Row] = {}
     problems: dict[str, str] = {}
     for result in results:
         host, key_name = result["item"]["host"], result["item"]["key_name"]
@@ -72,7 +74,22 @@ def replica_view(results: Rows) -> dict[str, t.Any]:
             continue
         known = [generation["fingerprint"] for generation in result["generations"]]
         required[key_name] += [fingerprint for fingerprint in known if fingerprint not in required[key_name]]
-    return {"required": dict(required), "problems": problems}
+        if key_name not in newest or result["serial"] > newest[key_name]["serial"]:
+            newest[key_name] = {"serial": result["serial"], "host": host}
+    return {"required": dict(required), "newest": newest, "problems": problems}
+
+
+def behind(results: Rows, newest: t.Mapping[str, Row]) -> list[str]:
+    """Return a message for each keyring that is older than the newest of its copies: it was put back from a backup.
+
+    C(results) are of a loop of the keyring module over key names, C(newest) is of replica_view.
+    """
+    return [
+        f"The keyring '{result['item']}' is at change {result['serial']}, its copy on {copy['host']} at change {copy['serial']}. "
+        f"Rebuild it from that: ansible-playbook waba.flows.restore -e encryption_keys_restore_from={copy['host']}"
+        for result in results if "generations" in result
+        for copy in [newest.get(result["item"])] if copy and result["serial"] < copy["serial"]
+    ]
 
 
 def keyrings_of(results: Rows, fingerprint: str) -> list[str]:
@@ -129,7 +146,9 @@ def copy_source(results: Rows, key_name: str, lost: bool = False) -> dict[str, t
         usable = [one["fingerprint"] for one in generations or () if one["state"] != "revoked"]
         accepted = {name: {**row, "fingerprints": list(dict.fromkeys([*row["fingerprints"], *usable])), "certain": False}
                     for name, row in accepted.items()}
-    source = {"accepted": accepted, "pruned": result.get("pruned", []), "private_keys": result.get("exported") or {}}
+    # What is rebuilt is newer than the copy, and than all that it was a copy of.
+    source = {"accepted": accepted, "pruned": result.get("pruned", []), "private_keys": result.get("exported") or {},
+              "serial": result.get("serial", 0) + lost}
     return source if generations is None else {**source, "generations": generations}
 
 

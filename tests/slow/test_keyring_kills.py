@@ -43,11 +43,11 @@ def test_sigkill_at_any_point_is_made_good_by_the_next_call(
     assert kills == count_system_calls(name, Box(whole / "vault" / "keys"), keys, maker) + 1 > 5
 
 
-def test_there_are_at_least_200_kills(keys: Keys, maker: Maker, tmp_path: Path, unchecked_keys: None) -> None:
+def test_there_are_at_least_200_kills(box: Box, keys: Keys, maker: Maker) -> None:
     """By the number of system calls, which the test above kills after: so it can be told wherever its cases are run."""
     kills = 0
     for name in CASES:
         maker.log.write_text("")
-        kills += count_system_calls(name, Box(tmp_path / name / "vault" / "keys"), keys, maker) + 1
+        kills += count_system_calls(name, Box(box.path.parents[1] / name / "vault" / "keys"), keys, maker) + 1
     print(f"{kills} kills")
     assert kills >= 200

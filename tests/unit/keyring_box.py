@@ -159,7 +159,7 @@ def copy_of(box: Box, passphrase: str = PASSPHRASE, own_passphrase: str = PASSPH
     result = box("read", passphrase=own_passphrase, export_passphrase=passphrase)
     return {
         "generations": result["generations"], "accepted": result["accepted"], "pruned": result["pruned"],
-        "private_keys": result["exported"],
+        "serial": result["serial"], "private_keys": result["exported"],
     }
 
 

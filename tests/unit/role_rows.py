@@ -60,9 +60,9 @@ def answer(item: t.Any, text: str = ROTATING, **members: t.Any) -> Row:
     state = "pending" if "pending" in found else "current"
     to_publish = {"fingerprint": target, "business_public_key": pem(target), "state": state} if target else None
     return {
-        "item": item, "changed": False, "generations": rows, "accepted": {}, "pruned": [], "current": found.get("current"),
-        "pending": found.get("pending"), "to_publish": to_publish, "predicted": False, "check_mode": False, "due_at": None,
-        "removed": [], "reencrypted": [], "exported": None, "lease": None, **members,
+        "item": item, "changed": False, "generations": rows, "accepted": {}, "pruned": [], "serial": 7,
+        "current": found.get("current"), "pending": found.get("pending"), "to_publish": to_publish, "predicted": False,
+        "check_mode": False, "due_at": None, "removed": [], "reencrypted": [], "exported": None, "lease": None, **members,
     }
 
 

@@ -162,6 +162,28 @@ def test_replacing_goes_with_staged_alone(state: str, box: Box, keys: Keys) -> N
     assert not box.path.exists()
 
 
+# -- required_serial
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("state", ["present", "staged"])
+def test_a_keyring_that_counts_fewer_changes_than_its_copy_is_left_alone(state: str, check_mode: bool, box: Box) -> None:
+    serial = box()["serial"]
+    assert serial == 1
+    assert box(state, required_serial=serial, required_by="vault2")["changed"] is False
+    before = box.files()
+    with pytest.raises(KeyringError, match=r"is at change 1, a copy of it at change 2: .* Nothing was changed\.") as caught:
+        box(state, required_serial=2, required_by="vault2", force=True, check_mode=check_mode)
+    assert "waba.flows.restore -e encryption_keys_restore_from=vault2" in str(caught.value)
+    assert box.files() == before
+
+
+def test_a_lost_keyring_is_not_begun_anew_beside_its_copy(box: Box) -> None:
+    with pytest.raises(KeyringError, match="is at change 0, a copy of it at change 3"):
+        box("staged", required_serial=3)
+    assert not box.path.exists()
+
+
 # -- required_fingerprints
 
 

@@ -91,12 +91,22 @@ def test_keys_that_were_left_alone_are_rows_as_well() -> None:
 
 def test_what_copies_know_the_vault_host_must_know() -> None:
     results = [
-        answer(at("r1"), "A:retired B:current C:pending"), answer(at("r2"), "A:retired B:current"),
+        answer(at("r1"), "A:retired B:current C:pending"), answer(at("r2"), "A:retired B:current", serial=8),
         answer(at("r1", "partner"), "D:pending"), answer(at("r2", "partner"), ""), answer(at("r1", "new"), ""),
     ]
     assert keyrings.replica_view(results) == {
         "required": {"default": [A, B, C], "partner": [D], "new": []}, "problems": {},
+        "newest": {"default": {"serial": 8, "host": "r2"}, "partner": {"serial": 7, "host": "r1"},
+                   "new": {"serial": 7, "host": "r1"}},
     }
+
+
+def test_a_keyring_that_is_behind_its_newest_copy_is_told_with_what_to_do() -> None:
+    newest = {name: {"serial": 7, "host": "r1"} for name in ("default", "partner")}
+    results = [answer("default", serial=6), answer("partner"), answer("new", serial=0), {"item": "default", **FAILED}]
+    (message,) = keyrings.behind(results, newest)
+    assert message.startswith("The keyring 'default' is at change 6, its copy on r1 at change 7. ")
+    assert message.endswith("waba.flows.restore -e encryption_keys_restore_from=r1")
 
 
 def test_a_replica_that_cannot_be_used_is_a_problem_of_the_keys_that_it_copies() -> None:
@@ -128,7 +138,7 @@ def test_a_copy_is_made_of_what_was_exported() -> None:
     results = [exported("partner", "D:current"), {**exported(), "accepted": {"106": noted(C)}, "pruned": [D]}]
     source = keyrings.copy_source(results, "default")
     assert source == {
-        "generations": generations(ROTATING), "accepted": {"106": noted(C)}, "pruned": [D],
+        "generations": generations(ROTATING), "accepted": {"106": noted(C)}, "pruned": [D], "serial": 7,
         "private_keys": results[1]["exported"],
     }
     assert source_problems(source) == []
@@ -139,6 +149,7 @@ def test_of_a_copy_whose_original_was_lost_no_record_is_certain() -> None:
     results = [{**exported("default", "A:revoked B:retired C:current D:pending"), "accepted": {"106": noted(C), "107": noted(A)}}]
     source = keyrings.copy_source(results, "default", lost=True)
     assert source["accepted"] == {"106": noted(C, B, D, certain=False), "107": noted(A, B, C, D, certain=False)}
+    assert source["serial"] == results[0]["serial"] + 1
     assert source_problems(source) == []
 
 
