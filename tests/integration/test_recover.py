@@ -137,7 +137,7 @@ def test_with_a_replica_the_damaged_folder_is_moved_away_and_restored(ready: Wor
     assert "move its folder" in refused.failures
     shutil.move(ready.keys / "default", ready.folder / "moved-away")
     assert ready.run("waba.flows.restore", encryption_keys_restore_from="replica-1").status == 0
-    assert ready.keyring("default") == document
+    assert ready.keyring("default") == {**document, "serial": document["serial"] + 1}
     assert (ready.run(**REPLICA).status, ready.box.posts) == (0, [])
 
 
