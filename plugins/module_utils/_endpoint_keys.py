@@ -23,7 +23,7 @@ import stat
 import typing as t
 
 from ._endpoint_options import Access, Request, Wanted, checked_path
-from ._errors import InvalidKey, KeyringError, WabaError
+from ._errors import InvalidKey, KeyringError, WabaError, restore_from
 from ._files import (
     LOCK_FILE,
     fsync_folder,
@@ -252,8 +252,7 @@ class Deployment:
                 "another run went on meanwhile, the keyring was lost or is older than this, or another one deploys here. Nothing "
                 "was changed.",
                 "Run again when no other run is at work. If that does not help, rebuild the vault host from a copy of the "
-                "keyring (ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST). If the change is meant, "
-                "delete that file and run again.",
+                f"keyring ({restore_from('')}). If the change is meant, delete that file and run again.",
             )
         return manifest
 

@@ -15,6 +15,11 @@ import traceback
 import typing as t
 
 
+def restore_from(host: str) -> str:
+    """Return the command that rebuilds keyrings from the copies on a host; with a place to fill in where it is not known."""
+    return f"ansible-playbook waba.flows.restore -e encryption_keys_restore_from={host or 'HOST'}"
+
+
 class WabaError(Exception):
     """A failure with a message for a person.
 

@@ -26,7 +26,7 @@ from datetime import datetime, timezone
 
 from . import _generations as g
 from . import _lease
-from ._errors import InvalidKey, InvalidOptions, KeyringError, WabaError
+from ._errors import InvalidKey, InvalidOptions, KeyringError, WabaError, restore_from
 from ._files import (
     foreign_owner,
     fsync_file,
@@ -62,7 +62,6 @@ _PATHS_TOLD = 10
 _ASIDE = "damaged-"  # how the names of files that were put aside go on
 MISSING = "it is missing"
 RECOVER = "ansible-playbook waba.flows.recover"
-RESTORE = "ansible-playbook waba.flows.restore -e encryption_keys_restore_from=HOST"
 
 
 class _Opened(t.NamedTuple):
@@ -227,7 +226,7 @@ class Keyring:
         return KeyringError(
             f"{path} {what} {self._found()}",
             f"Nothing was changed, and no key file may be deleted, as numbers may still use it. Recover it: {RECOVER}. Or, where "
-            f"there is a replica, move the folder away and rebuild it: {RESTORE}",
+            f"there is a replica, move the folder away and rebuild it: {restore_from('')}",
         )
 
     def _found(self) -> str:

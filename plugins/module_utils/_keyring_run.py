@@ -15,9 +15,9 @@ from datetime import datetime, timezone
 
 from . import _generations as g
 from . import _lease
-from ._errors import InvalidKey, KeyringError
+from ._errors import InvalidKey, KeyringError, restore_from
 from ._host_argspec import Params
-from ._keyring import RESTORE, STATE_FILE, Keyring, printable
+from ._keyring import STATE_FILE, Keyring, printable
 from ._keyring_options import Request
 from ._keys import PrivateKey, PublicKey, load_private_key, require_cryptography
 from ._recovery import recovery
@@ -284,7 +284,7 @@ class Run:
             f"{self.keyring.folder} on {os.uname().nodename} has {', and '.join(newer)}: "
             "the source was lost or is older than this copy, or another run went on meanwhile. This copy was left as it is.",
             "Run again when no other run is at work. If that does not help, rebuild the source from this copy: "
-            f"{RESTORE} (the copy's name in the inventory). Only if this copy may be lost, use force.",
+            f"{restore_from('')} (the copy's name in the inventory). Only if this copy may be lost, use force.",
         )
 
     def _key_to_copy(self, generation: g.Generation) -> PrivateKey | None:
@@ -325,8 +325,8 @@ class Run:
         keyring = self.keyring
         ids, known = {one.id for one in ring.generations}, {one.fingerprint for one in ring.generations}
         gone = [one for one in keyring.ring.generations if one.id not in ids and one.fingerprint not in known]
-        buried = g.burying(ring, gone, self.request.now_text)
         if gone:  # under the serial of before, as it is not the source's state yet
+            buried = g.burying(ring, gone, self.request.now_text)
             keyring.save_copy(dataclasses.replace(buried, serial=keyring.ring.serial))
         for generation in gone:
             if keyring.destroy(generation):
@@ -344,19 +344,14 @@ def _check_required(keyring: Keyring, request: Request) -> None:
         raise KeyringError(
             f"{keyring.folder} on {os.uname().nodename} does not know {', '.join(lost)}, which a copy of it has: this keyring "
             "was lost or is older than its copy.",
-            f"Rebuild it: {_restore_from(request)}",
+            f"Rebuild it: {restore_from(request.required_by)}",
         )
     if keyring.ring.serial < request.required_serial:
         raise KeyringError(
             f"{keyring.folder} on {os.uname().nodename} is at change {keyring.ring.serial}, a copy of it at change "
             f"{request.required_serial}: it was put back from a backup, or is older than its copy. Nothing was changed.",
-            f"Rebuild it from the copy: {_restore_from(request)}",
+            f"Rebuild it from the copy: {restore_from(request.required_by)}",
         )
-
-
-def _restore_from(request: Request) -> str:
-    """Return the command that rebuilds a keyring from its newest copy."""
-    return RESTORE.replace("HOST", request.required_by) if request.required_by else RESTORE
 
 
 def _not_known(ring: g.Ring, request: Request, fingerprints: t.Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ import json
 import os
 import typing as t
 
-from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError
+from ansible_collections.waba.flows.plugins.module_utils._errors import WabaError, restore_from
 from ansible_collections.waba.flows.plugins.module_utils._generations import SCHEMA, Generation, from_document
 from ansible_collections.waba.flows.plugins.module_utils._keys import normalise_fingerprint
 from ansible_collections.waba.flows.plugins.module_utils._manifest import manifest_of
@@ -86,7 +86,7 @@ def behind(results: Rows, newest: t.Mapping[str, Row]) -> list[str]:
     """
     return [
         f"The keyring '{result['item']}' is at change {result['serial']}, its copy on {copy['host']} at change {copy['serial']}. "
-        f"Rebuild it from that: ansible-playbook waba.flows.restore -e encryption_keys_restore_from={copy['host']}"
+        f"Rebuild it from that: {restore_from(copy['host'])}"
         for result in results if "generations" in result
         for copy in [newest.get(result["item"])] if copy and result["serial"] < copy["serial"]
     ]
